@@ -1,0 +1,257 @@
+"""The commands of codex-cli as a typer app, and how the app of any package is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from codex_cli import pipeline
+from codex_cli.usage import ALL, spell_force, usage_error
+from codex_core.command import Reply
+from codex_core.errors import LedgerDamaged, PluginError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from codex_cli.pipeline import PipelineReport
+    from codex_core.ledger import LedgerEntry
+
+_COMPLAINT: type[Exception] = typer.BadParameter.__mro__[2]
+"""ClickException, of click or of the copy that newer versions of typer bring."""
+
+HELP_OPTIONS = ["--help", "-h"]
+
+app = typer.Typer(add_completion=False)
+
+
+def call_app(called: typer.Typer, words: Sequence[str]) -> Reply:
+    """What the leaf that ``words`` name returns; UsageError for words that it does not take.
+
+    The app's own ``main`` is not used: it takes an EOFError, which ShortRead is, for the end of a terminal's input, and
+    it shows errors in its own way. Help is plain text for every package.
+    """
+    called.rich_markup_mode = None
+    command = typer.main.get_command(called)
+    try:
+        with command.make_context("codex", list(words), help_option_names=HELP_OPTIONS) as context:
+            reply = context.command.invoke(context)
+    except typer.Exit as stop:
+        return Reply({}, exit=stop.exit_code)
+    except typer.Abort as stop:
+        raise KeyboardInterrupt from stop
+    except _COMPLAINT as complaint:
+        raise usage_error(complaint, words) from complaint
+    if not isinstance(reply, Reply):
+        raise PluginError(f"the command {' '.join(words[:2])!r} returned {type(reply).__name__}, not a Reply")
+    return reply
+
+
+class RunCommand(TyperCommand):
+    """``codex run``, whose ``--force`` may stand alone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # Any: click's Context, or that of typer's own copy
+        """The words as click takes them."""
+        return super().parse_args(ctx, spell_force(args))
+
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on stdout.")]
+PipelinePath = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PIPELINE",
+        help="A pipeline file, or a folder holding codex.toml; without it the nearest one upwards.",
+    ),
+]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("-P", metavar="STAGE.KEY=VALUE", help="Set a parameter, VALUE as in TOML; may be repeated."),
+]
+
+
+@app.command("run", cls=RunCommand)
+def run(
+    path: PipelinePath = None,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.")] = None,
+    force: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[STAGE]",
+            help="Run this stage even if it is fresh, without STAGE every one; may be repeated. A word with '/' or '.'"
+            " is PIPELINE, never STAGE.",
+        ),
+    ] = None,
+    params: Params = None,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Run at most N stages at a time.")] = 1,
+    require_guard: Annotated[
+        str, typer.Option(metavar="LEVEL", help="Run only if this guard level can be had: kernel, nosocket or python.")
+    ] = "python",
+    refresh: Annotated[bool, typer.Option("--refresh", help="Read remote stores again.")] = False,
+    json: Json = False,
+) -> Reply:
+    """Run what is stale in a pipeline."""
+    stages = force or []
+    options = pipeline.RunOptions(
+        only=only,
+        force=tuple(stage for stage in stages if stage != ALL),
+        force_all=ALL in stages,
+        jobs=jobs,
+        refresh=refresh,
+        require_guard=require_guard,
+    )
+    progress = pipeline.Progress(sys.stderr)
+    try:
+        report = pipeline.run(_read(path, params), options, progress)
+    except UsageError as error:
+        raise _mistaken_force(error, options.force) from error
+    finally:
+        progress.close()
+    return _reply(report, pipeline.describe_run(report), report.exit)
+
+
+@app.command("plan")
+def plan(
+    path: PipelinePath = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 3 if any stage is stale.")] = False,
+    params: Params = None,
+    json: Json = False,
+) -> Reply:
+    """Show what would run, and why."""
+    report = pipeline.plan(_read(path, params), now=datetime.now(UTC))
+    return _reply(report, pipeline.describe_plan(report), 3 if check and report.stale else 0)
+
+
+@app.command("status")
+def status(path: PipelinePath = None, json: Json = False) -> Reply:
+    """Show where each stage stands."""
+    report = pipeline.status(_read(path, None), now=datetime.now(UTC))
+    return _reply(report, pipeline.describe_status(report), 0)
+
+
+def _mistaken_force(error: UsageError, forced: Sequence[str]) -> UsageError:
+    """``error``, with another hint where the word after ``--force`` was most likely meant to be the pipeline."""
+    for word in forced:
+        if Path(word, "codex.toml").is_file():
+            return UsageError(
+                error.message, hint=f"to force every stage of the pipeline in {word}, write --force ./{word}"
+            )
+    return error
+
+
+def _read(path: str | None, params: list[str] | None) -> pipeline.Pipeline:
+    return pipeline.read_pipeline(pipeline.locate(path, Path.cwd()), params or ())
+
+
+def _reply(report: PipelineReport, text: str, code: int) -> Reply:
+    return Reply({"stages": [stage.to_json() for stage in report.stages]}, text, code, report.problems)
+
+
+policy_app = typer.Typer()
+app.add_typer(policy_app, name="policy", help="Ask the policy.")
+
+
+@policy_app.command("explain")
+def explain(
+    url: Annotated[str, typer.Argument(metavar="URL", help="What would be reached, as scheme://host:port/path.")],
+    verb: Annotated[
+        str, typer.Option(metavar="VERB", help="What would be done: read, list, write, delete or connect.")
+    ] = "read",
+    stage: Annotated[str, typer.Option(metavar="STAGE", help="On whose behalf.")] = "cli",
+    json: Json = False,
+) -> Reply:
+    """Say whether a request may go out, by which rule, and why; exit 77 if not. Nothing is sent."""
+    from codex_cli.explanation import describe_decision
+    from codex_core.policy import VERBS, Request, decide
+    from codex_core.project import nearest_project
+
+    if verb not in VERBS:
+        raise UsageError(f"there is no verb {verb!r}", hint=f"use one of {', '.join(VERBS)}")
+    request = Request(verb, url, stage)
+    decision = decide(nearest_project(Path.cwd()).policy, request, now=datetime.now(UTC))
+    return Reply({"decision": decision.to_json()}, describe_decision(decision), 0 if decision.allowed else 77)
+
+
+ledger_app = typer.Typer()
+app.add_typer(ledger_app, name="ledger", help="Read what was decided.")
+
+LedgerFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="FILE", help="A ledger; without it .codex/ledger.ndjson of the nearest project."),
+]
+
+
+@ledger_app.command("show")
+def show(
+    file: LedgerFile = None,
+    last: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the last N of them.")] = None,
+    verdict: Annotated[
+        str | None, typer.Option(metavar="allow|refuse", help="Only decisions with this verdict.")
+    ] = None,
+    json: Json = False,
+) -> Reply:
+    """List the decisions that were recorded, the oldest first; exit 4 where the chain breaks."""
+    if verdict not in {None, "allow", "refuse"}:
+        raise UsageError(f"there is no verdict {verdict!r}", hint="use allow or refuse")
+    from codex_cli.ledger_table import describe_entries, select
+    from codex_core import ledger
+
+    entries: list[LedgerEntry] = []
+    problems: tuple[Problem, ...] = ()
+    code = 0
+    path = _ledger_path(file)
+    try:
+        entries.extend(ledger.read(path) if path.exists() else ())
+    except LedgerDamaged as error:
+        problems, code = error.problems, error.exit_code
+    chosen = select(entries, last=last, verdict=verdict)
+    return Reply({"entries": [entry.to_json() for entry in chosen]}, describe_entries(chosen), code, problems)
+
+
+@ledger_app.command("verify")
+def verify(file: LedgerFile = None, json: Json = False) -> Reply:
+    """Check every line of a ledger; exit 4 and the first bad line if its chain does not hold."""
+    from codex_core import ledger
+
+    path = _ledger_path(file)
+    report = ledger.verify(path) if path.exists() else ledger.LedgerReport(0, None)
+    body = {"entries": report.entries, "head": report.head, "bad_line": report.bad_line}
+    text = f"{path}: {report.entries} entries\nhead {report.head or 'none'}"
+    if report.bad_line is None:
+        return Reply(body, f"{text}\nthe chain holds")
+    message = f"the chain does not hold: {report.reason}"
+    problem = Problem(LedgerDamaged.code, message, file=str(path), line=report.bad_line)
+    return Reply(body, f"{text}, the last good one", LedgerDamaged.exit_code, (problem,))
+
+
+def _ledger_path(file: Path | None) -> Path:
+    """The ledger to read: a FILE must be there; a project in which nothing was decided yet has none."""
+    from codex_cli.pipeline.state import StateFolder
+    from codex_core.project import find_pipeline_file
+
+    if file is not None and not file.exists():
+        raise UsageError(f"there is no ledger at {file}", hint="name the ledger.ndjson of a state folder")
+    if file is not None:
+        return file
+    project = find_pipeline_file(Path.cwd())
+    if project is None:
+        raise UsageError(
+            f"there is no codex.toml in {Path.cwd()} or above", hint="name a ledger: codex ledger show FILE"
+        )
+    return StateFolder(project.parent).ledger
+
+
+@app.command("doctor")
+def doctor(json: Json = False) -> Reply:
+    """Check this installation, this machine and the nearest project; exit 1 if a check fails."""
+    from codex_cli.doctor import GUARD_REASON, describe_checks, examine
+    from codex_cli.pipeline.runner import GUARD_LEVEL
+
+    checks = examine(Path.cwd(), os.environ)
+    body = {"guard": {"level": GUARD_LEVEL, "reason": GUARD_REASON}, "checks": [check.to_json() for check in checks]}
+    failed = any(check.status == "fail" for check in checks)
+    return Reply(body, describe_checks(GUARD_LEVEL, checks), int(failed))

@@ -1,0 +1,68 @@
+"""What goes to stdout and stderr: the answer on one, problems on the other, in colour only on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from codex_cli.explanation import remedy_text
+
+TYPE_CHECKING = False  # the front door uses this module, and importing typing costs as much as all of it
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from codex_core.errors import Problem
+
+STDOUT, STDERR = 1, 2
+BOLD_RED, BOLD, PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
+
+
+def write_out(text: str) -> None:
+    """Write ``text`` and a newline to stdout. Quiet where its reader has gone; OSError where it cannot be written."""
+    encoding = sys.stdout.encoding
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        discard_stdout()
+    except OSError:
+        discard_stdout()
+        raise
+
+
+def discard_stdout() -> None:
+    """Send what stdout still holds nowhere, so that Python does not complain of it again when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STDOUT)
+    os.close(nowhere)
+
+
+def write_problems(problems: Iterable[Problem], environ: Mapping[str, str]) -> None:
+    """Write each problem to stderr: ``FILE:LINE:COLUMN: message; hint``, or ``codex:`` where it has no place."""
+    coloured = wants_colour(environ)
+    for problem in problems:
+        write_note(problem_text(problem, coloured=coloured))
+
+
+def write_note(text: str) -> None:
+    """Write ``text`` to stderr; a stderr that nobody reads is no reason to fail."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        return
+
+
+def problem_text(problem: Problem, *, coloured: bool) -> str:
+    """One problem for a person. A hint of several lines, such as a rule to paste, stands below the message."""
+    place = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part is not None)
+    lead = f"{place or 'codex'}:"
+    if coloured:
+        lead = f"{BOLD if place else BOLD_RED}{lead}{PLAIN}"
+    hint = problem.hint or ""
+    if "\n" in hint:
+        return f"{lead} {problem.message}\n{remedy_text(hint)}"
+    return f"{lead} {problem.message}" + (f"; {hint}" if hint else "")
+
+
+def wants_colour(environ: Mapping[str, str]) -> bool:
+    """Whether stderr is a terminal that shows colour, and nobody asked for none (https://no-color.org)."""
+    return sys.stderr.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

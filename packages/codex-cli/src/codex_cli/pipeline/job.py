@@ -1,0 +1,156 @@
+"""What the runner hands to the process of a ``uses`` stage, and what it gets back: JSON in two memory files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from codex_core.errors import Problem
+from codex_core.ledger import Ledger
+from codex_core.policy import Decision, Layer, Policy
+from codex_core.stage import Attestation
+from codex_core.status import TargetConfig
+from codex_core.storage import Fallback, StoreConfig
+
+if TYPE_CHECKING:
+    from codex_cli.pipeline.model import Pipeline, StageSpec
+    from codex_cli.pipeline.state import StateFolder
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage to run, as its own process needs it; ``inputs`` and ``outputs`` are relative to ``folder``."""
+
+    stage: str
+    uses: str
+    root: Path
+    folder: Path
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    params: Mapping[str, object]
+    seed: int
+    stores: Mapping[str, StoreConfig]
+    targets: Mapping[str, TargetConfig]
+    policy: Policy
+    ledger: Path
+    runs: Path
+    attestation: Attestation
+    now: datetime
+
+
+@dataclass
+class Result:
+    """What a ``uses`` stage left: its decisions, what it read from stores, and how it failed, if it did.
+
+    ``finished`` stays False when the process ended before it could say.
+    """
+
+    finished: bool = False
+    decisions: list[Decision] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    exit: int = 0
+    refusal: Decision | None = None
+    fallbacks: tuple[Fallback, ...] = ()
+
+
+def make_job(
+    pipeline: Pipeline, stage: StageSpec, *, folder: Path, state: StateFolder, guard: str, now: datetime
+) -> Job:
+    """The job of ``stage``, which must be a ``uses`` stage."""
+    entries, head = Ledger(state.ledger).head()
+    return Job(
+        stage=stage.name,
+        uses=stage.uses or "",
+        root=pipeline.root,
+        folder=folder,
+        inputs=stage.inputs,
+        outputs=stage.outputs,
+        params=stage.params,
+        seed=pipeline.seed,
+        stores=pipeline.stores,
+        targets=pipeline.targets,
+        policy=pipeline.policy,
+        ledger=state.ledger,
+        runs=state.runs(stage.name),
+        attestation=Attestation(guard, pipeline.policy.digest, entries, head),
+        now=now,
+    )
+
+
+def write_job(descriptor: int, job: Job) -> None:
+    """Write ``job`` into a memory file."""
+    stores = {name: asdict(store) for name, store in job.stores.items()}
+    targets = {name: asdict(target) for name, target in job.targets.items()}
+    tables = {"stores": stores, "targets": targets, "policy": _layers(job), "attestation": asdict(job.attestation)}
+    _write(descriptor, {**vars(job), **tables})
+
+
+def read_job(descriptor: int) -> Job:
+    """The job in a memory file."""
+    data = _read(descriptor)
+    policy = Policy(tuple(Layer.from_json(layer, origin=layer["origin"]) for layer in data["policy"]))
+    tables = {
+        "stores": {name: StoreConfig(**_with_tuples(store)) for name, store in data["stores"].items()},
+        "targets": {name: TargetConfig(**_with_tuples(target)) for name, target in data["targets"].items()},
+        "attestation": Attestation(**data["attestation"]),
+        "policy": policy,
+    }
+    paths = {name: Path(data[name]) for name in ("root", "folder", "ledger", "runs")}
+    lists = {name: tuple(data[name]) for name in ("inputs", "outputs")}
+    now = datetime.fromisoformat(data["now"])
+    return Job(**{**data, **tables, **paths, **lists, "now": now})
+
+
+def write_result(descriptor: int, result: Result) -> None:
+    """Write ``result`` into a memory file."""
+    _write(
+        descriptor,
+        {
+            **vars(result),
+            "decisions": [decision.to_json() for decision in result.decisions],
+            "problems": [problem.to_json() for problem in result.problems],
+            "refusal": result.refusal and result.refusal.to_json(),
+            "fallbacks": [fallback.to_json() for fallback in result.fallbacks],
+        },
+    )
+
+
+def read_result(descriptor: int) -> Result:
+    """The result in a memory file; an unfinished one if the process ended before it wrote any."""
+    data = _read(descriptor)
+    if not data:
+        return Result()
+    return Result(
+        finished=data["finished"],
+        decisions=[Decision.from_json(decision) for decision in data["decisions"]],
+        sources=data["sources"],
+        problems=tuple(Problem(**problem) for problem in data["problems"]),
+        exit=data["exit"],
+        refusal=data["refusal"] and Decision.from_json(data["refusal"]),
+        fallbacks=tuple(Fallback(**fallback) for fallback in data["fallbacks"]),
+    )
+
+
+def _with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:  # Any: what asdict made of a table
+    return {**table, "fallbacks": tuple(table["fallbacks"])}
+
+
+def _layers(job: Job) -> Sequence[Mapping[str, object]]:
+    return [{**layer.to_json(), "origin": layer.origin} for layer in job.policy.layers]
+
+
+def _write(descriptor: int, data: Mapping[str, object]) -> None:
+    text = json.dumps(data, default=str).encode()
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, text, 0)
+
+
+def _read(descriptor: int) -> Any:  # Any: what the other end wrote with _write
+    size = os.fstat(descriptor).st_size
+    return json.loads(os.pread(descriptor, size, 0)) if size else {}

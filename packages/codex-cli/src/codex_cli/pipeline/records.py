@@ -1,0 +1,95 @@
+"""Records: what a finished stage left behind, so that a later run can tell whether it is still fresh."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from codex_cli.pipeline.state import write_atomically
+from codex_core.digest import canonical_json
+from codex_core.policy import Decision
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = "codex.record/1"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything that decides what a stage makes: equal identities, equal bits.
+
+    ``work`` is its ``uses`` or ``command``; ``code`` the digest of its code, None for a command, whose code is among
+    its inputs; ``inputs`` and ``sources`` (places in stores) are digests, a source None where only a network can tell.
+    """
+
+    work: str
+    code: str | None
+    params: Mapping[str, object]
+    env: Mapping[str, str]
+    seed: int
+    on_refusal: str
+    environment: Mapping[str, str]
+    inputs: Mapping[str, str]
+    sources: Mapping[str, str | None]
+
+    def to_json(self) -> dict[str, object]:
+        """The part of a record that says what the stage was."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished stage: what it was, what it made, what the policy answered, and what was observed meanwhile."""
+
+    stage: str
+    identity: Identity
+    outputs: Mapping[str, str]
+    decisions: tuple[Decision, ...] = ()
+    refused: bool = False
+    observed: Mapping[str, object] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """The record as its file holds it."""
+        return {
+            "schema": SCHEMA,
+            "stage": self.stage,
+            "identity": self.identity.to_json(),
+            "outputs": self.outputs,
+            "decisions": [decision.to_json() for decision in self.decisions],
+            "refused": self.refused,
+            "observed": self.observed,
+        }
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Put the record in place, whole or not at all."""
+    write_atomically(path, canonical_json(record.to_json()) + b"\n")
+
+
+def read_record(path: Path) -> Record | None:
+    """The record at ``path``; None if there is none, or none that this release can read."""
+    data = read_json(path)
+    if data.get("schema") != SCHEMA:
+        return None
+    try:
+        return _record(data)
+    except (KeyError, TypeError):
+        return None
+
+
+def read_json(path: Path) -> dict[str, Any]:  # Any: whatever the file holds; its readers check
+    """The JSON object at ``path``; empty if there is no file, or no whole object in it."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _record(data: Mapping[str, Any]) -> Record:  # Any: checked by the names it must have
+    decisions = tuple(Decision.from_json(decision) for decision in data["decisions"])
+    identity = Identity(**data["identity"])
+    return Record(data["stage"], identity, data["outputs"], decisions, data["refused"], data["observed"])

@@ -1,0 +1,246 @@
+"""The runner: runs what is stale, in order, and says of every stage how it ended."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from codex_cli.pipeline import locks
+from codex_cli.pipeline.freshness import Today
+from codex_cli.pipeline.records import read_record
+from codex_cli.pipeline.reports import PipelineReport, StageReport, recorded_report
+from codex_cli.pipeline.stage_run import StageRun
+from codex_cli.pipeline.staging import discard
+from codex_cli.pipeline.state import StateFolder
+from codex_core.errors import CodexError, GuardUnavailable, Problem, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from codex_cli.pipeline.model import Pipeline, StageSpec
+    from codex_cli.pipeline.records import Record
+
+GUARD_LEVELS = ("python", "nosocket", "kernel")
+"""Guard levels, the weakest first."""
+GUARD_LEVEL = "python"
+"""The level of this release: the audit hook explains refusals inside ``uses`` stages."""
+GRACE = 30.0
+"""Seconds that a stage is given to end after it was asked to."""
+_TICK = 0.2
+
+
+class Watcher(Protocol):
+    """Who is told of a run while it goes on."""
+
+    def running(self, stages: Sequence[StageRun]) -> None:
+        """These stages are running; called several times a second."""
+        ...
+
+    def ended(self, stage: StageReport) -> None:
+        """This stage has ended, or needed no run."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run is asked for: ``only`` one stage, ``force`` some or (``all``) all, ``jobs`` at a time."""
+
+    only: str | None = None
+    force: tuple[str, ...] = ()
+    force_all: bool = False
+    jobs: int = 1
+    refresh: bool = False
+    require_guard: str = GUARD_LEVEL
+
+
+def run(pipeline: Pipeline, options: RunOptions, watcher: Watcher) -> PipelineReport:
+    """Run what is stale; RunLocked if another run works here, GuardUnavailable if the level cannot be had.
+
+    How stages fail is in the report, whose ``exit`` is that of the first that did, 130 or 143 after a signal.
+    """
+    _check(pipeline, options)
+    state = StateFolder(pipeline.root)
+    state.create()
+    with locks.hold(state.lock), _signals() as received:
+        _discard_staging(state)
+        run = _Run(pipeline, options, state, watcher, received)
+        return run.go()
+
+
+def _check(pipeline: Pipeline, options: RunOptions) -> None:
+    if options.require_guard not in GUARD_LEVELS:
+        raise UsageError(f"there is no guard level {options.require_guard!r}", hint=f"use {', '.join(GUARD_LEVELS)}")
+    if GUARD_LEVELS.index(options.require_guard) > GUARD_LEVELS.index(GUARD_LEVEL):
+        raise GuardUnavailable(
+            f"guard level {options.require_guard!r} is required, and this release has {GUARD_LEVEL!r} only",
+            hint="run with --require-guard python",
+        )
+    for name in (*options.force, *filter(None, [options.only])):
+        if name not in pipeline.stages:
+            raise UsageError(f"there is no stage {name!r}", hint=f"the stages are {', '.join(pipeline.stages)}")
+    if options.jobs < 1:
+        raise UsageError(f"--jobs {options.jobs} is not a number of stages", hint="use 1 or more")
+
+
+def _discard_staging(state: StateFolder) -> None:
+    """Remove what a killed run left; stages share no name with another's folder, since only one run works here."""
+    for folder in list(state.staging.iterdir()):
+        discard(folder)
+
+
+@contextmanager
+def _signals() -> Iterator[_Signals]:
+    """Note SIGINT and SIGTERM instead of dying of them, so that a publication is never cut by one."""
+    received = _Signals()
+    before = {number: signal.signal(number, received.note) for number in (signal.SIGINT, signal.SIGTERM)}
+    wakeup = signal.set_wakeup_fd(received.writer, warn_on_full_buffer=False)
+    try:
+        yield received
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        received.close()
+
+
+class _Signals:
+    """The signals that came, and a descriptor that becomes readable when one does."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.numbers: list[int] = []
+
+    def note(self, number: int, _frame: object) -> None:
+        self.numbers.append(number)
+
+    def drain(self) -> None:
+        os.read(self.reader, 4096)
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+@dataclass
+class _Run:
+    """One run: ``waiting`` stages become ``running`` ones when what they need has ended, and then reports."""
+
+    pipeline: Pipeline
+    options: RunOptions
+    state: StateFolder
+    watcher: Watcher
+    received: _Signals
+    reports: dict[str, StageReport] = field(default_factory=dict)
+    running: dict[int, StageRun] = field(default_factory=dict)
+    first_failure: StageReport | None = None
+    asked_to_end: float | None = None
+
+    def __post_init__(self) -> None:
+        self.waiting = dict(self.pipeline.stages)
+        self.today = Today(self.pipeline, datetime.now(UTC), refresh=self.options.refresh)
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.received.reader, selectors.EVENT_READ)
+        self.began = time.monotonic()
+
+    def go(self) -> PipelineReport:
+        while self.waiting or self.running:
+            while self._start_next():
+                continue
+            if self.running:
+                self._wait()
+            elif self.waiting:
+                self._skip_rest()
+        self.selector.close()
+        stages = tuple(self.reports[name] for name in self.pipeline.stages)
+        seconds = round(time.monotonic() - self.began, 3)
+        return PipelineReport(self.pipeline.name, stages, self._exit(), GUARD_LEVEL, seconds=seconds)
+
+    def _exit(self) -> int:
+        if self.received.numbers:
+            return 128 + self.received.numbers[0]
+        return self.first_failure.exit if self.first_failure else 0
+
+    def _start_next(self) -> bool:
+        """Start, or settle without starting, one stage that is ready; False if there is none."""
+        if self.first_failure or self.received.numbers or len(self.running) >= self.options.jobs:
+            return False
+        unsettled = {*self.waiting, *(run.stage.name for run in self.running.values())}
+        for name, stage in self.waiting.items():
+            if unsettled.isdisjoint(stage.needs):
+                del self.waiting[name]
+                self._begin(stage)
+                return True
+        return False
+
+    def _begin(self, stage: StageSpec) -> None:
+        if self.options.only not in {None, stage.name}:
+            self._settle(StageReport(stage.name, "skipped", (f"only {self.options.only!r} was asked for",)))
+            return
+        try:
+            record = read_record(self.state.record(stage.name))
+            why = self._why(stage, record)
+            if not why:
+                self._settle(recorded_report(stage.name, record))
+                return
+            run = StageRun(stage, self.today, self.state, guard=GUARD_LEVEL, why=why)
+        except CodexError as error:
+            self._settle(_unstarted(stage, error.problems, error.exit_code))
+        except OSError as error:
+            problem = Problem("stage.failed", f"stage {stage.name!r} could not be started: {error}")
+            self._settle(_unstarted(stage, (problem,), 1))
+        else:
+            self.running[run.done] = run
+            self.selector.register(run.done, selectors.EVENT_READ)
+
+    def _why(self, stage: StageSpec, record: Record | None) -> tuple[str, ...]:
+        if self.options.force_all or stage.name in self.options.force:
+            return ("it was asked for with --force",)
+        return self.today.why_stale(stage, record)
+
+    def _wait(self) -> None:
+        self.watcher.running(tuple(self.running.values()))
+        for key, _ in self.selector.select(_TICK):
+            if key.fd == self.received.reader:
+                self.received.drain()
+            else:
+                self._end(self.running[key.fd])
+        if self.received.numbers and self.running:
+            self._ask_to_end()
+
+    def _ask_to_end(self) -> None:
+        """Ask the running stages to end; kill them after the grace, or when asked a second time."""
+        if self.asked_to_end is None:
+            self.asked_to_end = time.monotonic()
+            for run in self.running.values():
+                run.signal(signal.SIGTERM)
+        elif len(self.received.numbers) > 1 or time.monotonic() - self.asked_to_end > GRACE:
+            for run in self.running.values():
+                run.signal(signal.SIGKILL)
+
+    def _end(self, run: StageRun) -> None:
+        del self.running[run.done]
+        self.selector.unregister(run.done)
+        self._settle(run.finish(interrupted=self.received.numbers[0] if self.received.numbers else None))
+
+    def _settle(self, report: StageReport) -> None:
+        self.reports[report.name] = report
+        if report.state in {"failed", "refused"} and self.first_failure is None:
+            self.first_failure = report
+        self.watcher.ended(report)
+
+    def _skip_rest(self) -> None:
+        cause = f"{self.first_failure.name!r} failed" if self.first_failure else "the run was interrupted"
+        for name in self.waiting:
+            self._settle(StageReport(name, "skipped", (cause,)))
+        self.waiting.clear()
+
+
+def _unstarted(stage: StageSpec, problems: tuple[Problem, ...], code: int) -> StageReport:
+    why = tuple(problem.message for problem in problems)
+    return StageReport(stage.name, "failed", why, exit=code, problems=problems)

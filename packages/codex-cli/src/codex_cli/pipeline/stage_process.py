@@ -1,0 +1,97 @@
+"""The process of one ``uses`` stage: ``python -m codex_cli.pipeline.stage_process JOB RESULT`` (two descriptors).
+
+The guard is installed before the stage's code is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from codex_cli.pipeline.job import Job, Result, read_job, write_result
+from codex_cli.pipeline.uses import load_stage, validate_params
+from codex_core.errors import CodexError, PolicyRefused, Problem
+from codex_core.ledger import Ledger
+from codex_core.offline import guard
+from codex_core.stage import StageContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codex_core.policy import Decision
+
+
+def main(words: list[str]) -> int:
+    """Run the job and leave its result; the exit status is 0 if the stage finished."""
+    job_file, result_file = map(int, words)
+    job, result = read_job(job_file), Result()
+    try:
+        _run(job, result)
+    except Exception as error:  # noqa: BLE001 - a stage may raise anything; its traceback is in the log
+        _fail(result, error)
+    result.finished = True
+    write_result(result_file, result)
+    return result.exit
+
+
+def _run(job: Job, result: Result) -> None:
+    record = _recorder(Ledger(job.ledger), result)
+    guard.install(job.policy, stage=job.stage, actor="stage", record=record, now=lambda: datetime.now(UTC))
+    stage = load_stage(job.uses, job.root)
+    context = StageContext(
+        stage=job.stage,
+        folder=job.folder,
+        inputs=tuple(job.folder / path for path in job.inputs),
+        outputs=tuple(job.folder / path for path in job.outputs),
+        seed=job.seed,
+        stores=job.stores,
+        policy=job.policy,
+        now=job.now,
+        record=record,
+        pin=result.sources.__setitem__,
+        root=job.root,
+        runs=job.runs,
+        targets=job.targets,
+        attestation=job.attestation,
+    )
+    stage(context, validate_params(stage, job.params))
+
+
+def _recorder(ledger: Ledger, result: Result) -> Callable[[Decision], None]:
+    def record(decision: Decision) -> None:
+        result.decisions.append(decision)
+        ledger.append("decision", decision.to_json(), at=datetime.now(UTC), sync=not decision.allowed)
+
+    return record
+
+
+def _fail(result: Result, error: Exception) -> None:
+    """Say how the stage failed: 77 if a refusal is behind it, even one that a library wrapped; otherwise 1."""
+    refused = _refusal_behind(error)
+    if refused is not None:
+        result.refusal, result.fallbacks = refused.decision, refused.fallbacks
+    known = refused or error
+    if isinstance(known, CodexError):
+        print(known, file=sys.stderr)
+        result.problems = known.problems
+    else:
+        traceback.print_exception(error)
+        result.problems = (Problem("stage.failed", f"{type(error).__name__}: {error}"),)
+    result.exit = 77 if refused is not None else 1
+
+
+def _refusal_behind(error: BaseException | None) -> PolicyRefused | None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, PolicyRefused):
+            return error
+        seen.add(id(error))
+        reason = getattr(error, "reason", None)  # where urllib's URLError keeps what it wrapped
+        error = error.__cause__ or error.__context__ or (reason if isinstance(reason, BaseException) else None)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,204 @@
+"""One stage from its staging folder to its record: prepared, started, watched by its descriptor, and finished."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from codex_cli.pipeline.job import Result, make_job, read_result, write_job
+from codex_cli.pipeline.process import signal_stage, stage_environment, start_stage
+from codex_cli.pipeline.records import Record, read_json, write_record
+from codex_cli.pipeline.reports import StageReport, read_tail
+from codex_cli.pipeline.staging import StagingFolder
+from codex_cli.pipeline.state import write_atomically
+from codex_core.digest import canonical_json
+from codex_core.errors import CodexError, ConfigError, Problem, StageFailed
+from codex_core.ledger import Ledger
+
+if TYPE_CHECKING:
+    import subprocess
+    from typing import BinaryIO
+
+    from codex_cli.pipeline.freshness import Today
+    from codex_cli.pipeline.model import StageSpec
+    from codex_cli.pipeline.records import Identity
+    from codex_cli.pipeline.state import StateFolder
+
+LOG_TAIL = 15
+"""How many lines of a failed stage's log are shown."""
+
+
+class StageRun:
+    """A stage that is being run: constructed when its process has started, ended by ``finish``.
+
+    ``done`` is a pidfd, readable when the process has ended. CodexError or OSError if the stage could not be started.
+    """
+
+    def __init__(self, stage: StageSpec, today: Today, state: StateFolder, *, guard: str, why: tuple[str, ...]) -> None:
+        self.stage = stage
+        self._today = today
+        self._state = state
+        self._guard = guard
+        self._why = why
+        self._began = time.monotonic()
+        self._at = datetime.now(UTC)
+        self._refuse_foreign_outputs()
+        self._folder = StagingFolder(state.staging / stage.name, stage.inputs, stage.outputs)
+        self._identity = self._prepare()
+        self._watched = self._folder.watch()
+        self._result_file = os.memfd_create("result")
+        with open(state.log(stage.name), "wb") as log:
+            self._process = self._start(log)
+        self.done = os.pidfd_open(self._process.pid)
+
+    @property
+    def seconds(self) -> float:
+        """How long the stage has been running."""
+        return time.monotonic() - self._began
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all of the stage's processes."""
+        signal_stage(self._process, number)
+
+    def last_line(self) -> str:
+        """What the stage printed last."""
+        return "".join(read_tail(self._state.log(self.stage.name), 1))
+
+    def finish(self, *, interrupted: int | None = None) -> StageReport:
+        """Reap the process, publish what it made, and write its record last; a stage that failed leaves none."""
+        status = self._process.wait()
+        self.signal(signal.SIGKILL)  # what it left running would go on writing into its outputs
+        result = self._take_result(status)
+        try:
+            if interrupted is not None:
+                raise StageFailed(f"stage {self.stage.name!r} was ended by {signal.Signals(interrupted).name}")
+            recorded = result.refusal is not None and self.stage.on_refusal == "record"
+            return self._publish(result) if recorded or not result.exit else self._failed(result)
+        except CodexError as error:
+            return self._failed(replace(result, problems=error.problems, exit=error.exit_code, refusal=None))
+
+    def _refuse_foreign_outputs(self) -> None:
+        """Overwrite only what an earlier run of this stage made, or was about to publish when it was killed."""
+        claims = (self._state.record(self.stage.name), self._state.publication(self.stage.name))
+        claimed = {name for claim in claims for name in read_json(claim).get("outputs", ())}
+        root = self._today.pipeline.root
+        for name in self.stage.outputs:
+            if name not in claimed and os.path.lexists(root / name):
+                raise StageFailed(
+                    f"{name!r} exists, and stage {self.stage.name!r} did not make it, so it is not overwritten",
+                    hint="move it away, or give the output another name",
+                )
+
+    def _prepare(self) -> Identity:
+        try:
+            inputs = self._folder.prepare(self._today.pipeline.root)
+        except FileNotFoundError as error:
+            raise ConfigError(f"the input {error.filename!r} of stage {self.stage.name!r} does not exist") from error
+        return self._today.identity(self.stage, inputs)
+
+    def _start(self, log: BinaryIO) -> subprocess.Popen[bytes]:
+        pipeline, folder = self._today.pipeline, self._folder.path
+        environment = stage_environment(self.stage, pipeline.seed, os.environ)
+        if self.stage.uses is None:
+            return start_stage(self.stage, folder=folder, log=log, environment=environment)
+        job_file = os.memfd_create("job")
+        try:
+            job = make_job(pipeline, self.stage, folder=folder, state=self._state, guard=self._guard, now=self._at)
+            write_job(job_file, job)
+            handed = (job_file, self._result_file)
+            return start_stage(self.stage, folder=folder, log=log, environment=environment, handed=handed)
+        finally:
+            os.close(job_file)
+
+    def _take_result(self, status: int) -> Result:
+        """What the stage said of itself, or what its exit status says of it."""
+        result = read_result(self._result_file)
+        os.close(self._result_file)
+        os.close(self.done)
+        if result.finished or status == 0:
+            return result
+        how = f"exit status {status}" if status > 0 else signal.Signals(-status).name
+        problem = Problem(
+            "stage.failed", f"stage {self.stage.name!r} ended with {how}", f"its output is in {self._log}"
+        )
+        return replace(result, problems=(problem,), exit=1)
+
+    @property
+    def _log(self) -> str:
+        return str(self._state.log(self.stage.name).relative_to(self._today.pipeline.root))
+
+    def _publish(self, result: Result) -> StageReport:
+        """Say what will be published, publish it, write the record, and take the announcement back, in this order."""
+        if result.refusal is not None:
+            self._write_refusal(result)
+        outputs = self._folder.collect(self._watched)
+        root, name = self._today.pipeline.root, self.stage.name
+        announcement = self._state.publication(name)
+        write_atomically(announcement, canonical_json({"outputs": list(outputs)}) + b"\n")
+        self._state.record(name).unlink(missing_ok=True)
+        self._folder.publish(root)
+        for output in outputs:
+            self._today.forget(output)
+        record = self._record(result, outputs)
+        write_record(self._state.record(name), record)
+        announcement.unlink()
+        self._state.failure(name).unlink(missing_ok=True)
+        why = (*self._why, *self._why_recorded(result))
+        return self._report(result, state="ran", why=why, outputs=outputs)
+
+    def _write_refusal(self, result: Result) -> None:
+        """Make the outputs of a refused stage say so, those that it did not write itself."""
+        decision = result.refusal and result.refusal.to_json()
+        fallbacks = [fallback.to_json() for fallback in result.fallbacks]
+        text = canonical_json({"schema": "codex.refusal/1", "decision": decision, "fallbacks": fallbacks}) + b"\n"
+        for name in self.stage.outputs:
+            path = self._folder.path / name
+            if not path.exists():
+                file = path if path.suffix == ".json" else path / "refusal.json"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(text)
+
+    def _why_recorded(self, result: Result) -> tuple[str, ...]:
+        return () if result.refusal is None else (f"refused, and recorded: {result.refusal.reason}",)
+
+    def _record(self, result: Result, outputs: dict[str, str]) -> Record:
+        sources = {place: result.sources.get(place, digest) for place, digest in self._identity.sources.items()}
+        count, head = Ledger(self._state.ledger).head()
+        return Record(
+            stage=self.stage.name,
+            identity=replace(self._identity, sources=sources),
+            outputs=outputs,
+            decisions=tuple(result.decisions),
+            refused=result.refusal is not None,
+            observed={
+                "at": self._at.isoformat(timespec="seconds"),
+                "guard": self._guard,
+                "ledger": {"entries": count, "head": head},
+                "pid": self._process.pid,
+                "read": result.sources,
+                "seconds": round(self.seconds, 3),
+            },
+        )
+
+    def _failed(self, result: Result) -> StageReport:
+        state = "refused" if result.refusal is not None else "failed"
+        why = tuple(problem.message for problem in result.problems)
+        at = self._at.isoformat(timespec="seconds")
+        failure = {"state": state, "why": list(why), "at": at, "seconds": round(self.seconds, 3)}
+        write_atomically(self._state.failure(self.stage.name), canonical_json(failure) + b"\n")
+        log = read_tail(self._state.log(self.stage.name), LOG_TAIL)
+        return replace(self._report(result, state=state, why=why), log=log, exit=result.exit, problems=result.problems)
+
+    def _report(self, result: Result, **members: object) -> StageReport:
+        return StageReport(
+            name=self.stage.name,
+            seconds=round(self.seconds, 3),
+            at=self._at.isoformat(timespec="seconds"),
+            refusal=result.refusal,
+            fallbacks=result.fallbacks,
+            **members,  # type: ignore[arg-type]  # state, why and outputs, from the two callers above
+        )

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_cli.pipeline.file import locate, read_pipeline
+from codex_core.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+MakeProject = Callable[[dict[str, str]], "Project"]
+
+TEN_MISTAKES = """\
+[pipelines]
+name = "p"
+
+[[policy.allow]]
+id = "models"
+url = "https://models.example/**"
+verbs = ["read", "lst"]
+stages = ["trian"]
+
+[stores.models]
+url = "s3://models"
+
+[stages.pull]
+uses = "connectors.pul"
+with = { from = "store://model/x" }
+outputs = ["data"]
+
+[stages.train]
+command = "python train.py"
+input = ["data"]
+inputs = ["train.py"]
+outputs = ["../model"]
+
+[stages.check]
+uses = "steps:check"
+command = "python check.py"
+inputs = ["model"]
+outputs = ["data/x"]
+on_refusal = "ignore"
+"""
+
+
+def mistakes(project: Project, *overrides: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read_pipeline(project.root / "codex.toml", overrides)
+    assert caught.value.exit_code == 2
+    return [
+        f"{problem.line}:{problem.column}: {problem.message}" + (f"; {problem.hint}" if problem.hint else "")
+        for problem in caught.value.problems
+    ]
+
+
+def stages(text: str) -> str:
+    return '[pipeline]\nname = "p"\n' + text
+
+
+def test_ten_mistakes_are_said_at_once_each_with_its_place_and_a_hint(project: MakeProject) -> None:
+    found = mistakes(project({"codex.toml": TEN_MISTAKES, "train.py": "", "steps.py": ""}))
+    for line, words in {
+        "1:2": "unknown table 'pipelines'; did you mean 'pipeline'?",
+        "6:1": "names no port",
+        "7:": "lst",
+        "10:9": "endpoint",
+        "14:1": "'connectors.pul'",
+        "15:10": "there is no store 'model'; did you mean 'models'?",
+        "20:1": "unknown key 'input' in stage 'train'; did you mean 'inputs'?",
+        "22:12": "'../model' leaves the pipeline file's folder",
+        "29:1": "on_refusal",
+    }.items():
+        assert any(text.startswith(line) and words in text for text in found), (line, words, found)
+    assert len(found) >= 10
+
+
+def test_mistakes_come_in_the_order_of_their_lines(project: MakeProject) -> None:
+    lines = [int(text.split(":")[0]) for text in mistakes(project({"codex.toml": TEN_MISTAKES}))]
+    assert lines == sorted(lines)
+
+
+def test_a_syntax_error_is_said_alone(project: MakeProject) -> None:
+    found = mistakes(project({"codex.toml": '[pipeline\nname = "p"\n[stages.a]\ncomand = 1\n'}))
+    assert len(found) == 1
+    assert found[0].startswith("1:10: ")
+
+
+def test_a_circle_is_named(project: MakeProject) -> None:
+    text = """
+        [stages.a]
+        command = "x"
+        inputs = ["b.out"]
+        outputs = ["a.out"]
+        [stages.b]
+        command = "x"
+        inputs = ["a.out"]
+        outputs = ["b.out"]
+    """
+    (found,) = mistakes(project({"codex.toml": stages(text)}))
+    assert "circle: " in found
+    assert " -> " in found
+
+
+def test_a_missing_input_is_named_with_the_nearest_that_is_there(project: MakeProject) -> None:
+    text = '[stages.a]\ncommand = "x"\ninputs = [\n  "sorce",\n]\n'
+    assert mistakes(project({"codex.toml": stages(text), "source": ""})) == [
+        "6:3: input 'sorce' of stage 'a' does not exist, and no stage makes it; did you mean 'source'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/etc/x", "is an absolute path"),
+        ("../x", "leaves the pipeline file's folder"),
+        ("a/../../x", "leaves the pipeline file's folder"),
+        (".", "whole folder"),
+        ("./x", "write 'x'"),
+        ("a//b", "write 'a/b'"),
+        (".codex/x", "state folder"),
+        ("out/x", "'out' is a link"),
+        ("codex.toml", "cannot be an output"),
+    ],
+)
+def test_an_output_stays_inside_the_folder_under_one_name(project: MakeProject, path: str, words: str) -> None:
+    made = project({"codex.toml": stages(f'[stages.a]\ncommand = "x"\noutputs = ["{path}"]\n')})
+    (made.root / "out").symlink_to("/tmp")
+    (found,) = mistakes(made)
+    assert found.startswith("5:12: ")
+    assert words in found
+
+
+def test_two_stages_do_not_write_the_same_place(project: MakeProject) -> None:
+    text = '[stages.a]\ncommand = "x"\noutputs = ["m"]\n[stages.b]\ncommand = "x"\noutputs = ["m/x"]\n'
+    assert mistakes(project({"codex.toml": stages(text)})) == [
+        "8:12: stages 'a' and 'b' both write 'm/x' and 'm'; give each its own output"
+    ]
+
+
+def test_a_stage_does_not_read_what_it_writes(project: MakeProject) -> None:
+    text = '[stages.a]\ncommand = "x"\ninputs = ["m"]\noutputs = ["m"]\n'
+    (found,) = mistakes(project({"codex.toml": stages(text), "m": ""}))
+    assert "reads and writes 'm'" in found
+
+
+@pytest.mark.parametrize(
+    ("uses", "words"),
+    [
+        ("nowhere:f", "needs the file nowhere.py"),
+        ("steps:g", "has no function 'g'"),
+        ("broken:f", "broken.py:1"),
+        ("nothing.here", "nothing.here"),
+    ],
+)
+def test_a_stage_that_uses_what_is_not_there_is_told_what_is(project: MakeProject, uses: str, words: str) -> None:
+    text = f'[stages.a]\nuses = "{uses}"\n'
+    made = project({"codex.toml": stages(text), "steps.py": "def f(ctx, params): ...\n", "broken.py": "def ("})
+    (found,) = mistakes(made)
+    assert found.startswith("4:1: ")
+    assert words in found
+
+
+@pytest.mark.parametrize("word", ["a=1", "a.b", "b.x=1", ""])
+def test_a_parameter_that_names_no_stage_is_a_usage_error(project: MakeProject, word: str) -> None:
+    made = project({"codex.toml": stages('[stages.a]\nuses = "steps:f"\n'), "steps.py": "def f(ctx, params): ...\n"})
+    with pytest.raises(UsageError):
+        read_pipeline(made.root / "codex.toml", [word])
+
+
+def test_a_parameter_is_a_toml_value_or_else_a_word(project: MakeProject) -> None:
+    made = project({"codex.toml": stages('[stages.a]\nuses = "steps:f"\n'), "steps.py": "def f(ctx, params): ...\n"})
+    words = ["a.n=3", "a.list=[1, 2]", "a.word=plain words", "a.deep.x=true"]
+    pipeline = read_pipeline(made.root / "codex.toml", words)
+    assert pipeline.stages["a"].params == {"n": 3, "list": [1, 2], "word": "plain words", "deep": {"x": True}}
+
+
+def test_the_nearest_pipeline_file_upwards_is_found_and_a_named_one_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "deep/er").mkdir(parents=True)
+    (tmp_path / "codex.toml").write_text("")
+    assert locate(None, tmp_path / "deep/er") == tmp_path / "codex.toml"
+    assert locate("..", tmp_path / "deep") == tmp_path / "deep/../codex.toml"
+    with pytest.raises(UsageError, match="no pipeline file at er"):
+        locate("er", tmp_path / "deep")

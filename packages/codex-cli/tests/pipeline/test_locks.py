@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codex_cli.pipeline.locks import hold, holder
+from codex_core.errors import RunLocked
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from codex_cli.pipeline.locks import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_holder_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
+    lock, message = tmp_path / "lock", f"pid {os.getpid()}"
+    with hold(lock), pytest.raises(RunLocked, match=message) as caught, hold(lock):
+        pass
+    assert caught.value.exit_code == 5
+    assert isinstance(caught.value, BlockingIOError)
+
+
+def test_the_lock_is_free_after_its_block(tmp_path: Path) -> None:
+    with hold(tmp_path / "lock"):
+        assert holder(tmp_path / "lock") == os.getpid()
+    assert holder(tmp_path / "lock") is None
+
+
+def test_nobody_holds_a_lock_that_was_never_taken(tmp_path: Path) -> None:
+    assert holder(tmp_path / "lock") is None
+
+
+def test_a_killed_holder_leaves_nothing_to_unlock(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    words = [sys.executable, "-c", HOLDER, str(lock)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        assert holder(lock) == process.pid
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with hold(lock):
+        assert holder(lock) == os.getpid()

@@ -1,0 +1,401 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_cli.pipeline.reports import PipelineReport
+from codex_cli.pipeline.runner import RunOptions
+from codex_core.digest import digest_path
+from codex_core.errors import GuardUnavailable, RunLocked, StorageError, UsageError
+from codex_core.ledger import Ledger, verify
+
+if TYPE_CHECKING:
+    from conftest import Project
+
+MakeProject = Callable[[dict[str, str]], "Project"]
+
+CHAIN = """
+    [pipeline]
+    name = "chain"
+    seed = 7
+
+    [stages.total]
+    command = "cat parts/a parts/b > total"
+    inputs = ["parts"]
+    outputs = ["total"]
+
+    [stages.parts]
+    command = "mkdir parts && sed s/x/$CODEX_SEED/ source > parts/a && echo $CODEX_STAGE > parts/b"
+    inputs = ["source"]
+    outputs = ["parts"]
+"""
+
+
+def states(report: PipelineReport) -> dict[str, str]:
+    return {stage.name: stage.state for stage in report.stages}
+
+
+def why(report: PipelineReport, stage: str) -> tuple[str, ...]:
+    return next(found.why for found in report.stages if found.name == stage)
+
+
+def test_stages_run_in_the_order_of_their_inputs_and_publish_what_they_wrote(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    report = chain.run()
+    assert (report.exit, states(report)) == (0, {"parts": "ran", "total": "ran"})
+    assert (chain.root / "total").read_text() == "7\nparts\n"
+    outputs = {name: digest for stage in report.stages for name, digest in stage.outputs.items()}
+    assert outputs == {name: digest_path(chain.root / name) for name in ("parts", "total")}
+
+
+def test_a_second_run_finds_everything_fresh_and_touches_nothing(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    chain.run()
+    before = (chain.root / "total").stat().st_ino
+    report = chain.run()
+    assert states(report) == {"parts": "fresh", "total": "fresh"}
+    assert (chain.root / "total").stat().st_ino == before
+
+
+def test_a_stage_behind_a_rerun_that_changed_nothing_stays_fresh(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    chain.run()
+    report = chain.run(RunOptions(force=("parts",)))
+    assert states(report) == {"parts": "ran", "total": "fresh"}
+
+
+@pytest.mark.parametrize(
+    ("change", "stage", "reason"),
+    [
+        ({"source": "xx\n"}, "parts", "input 'source' changed"),
+        ({"parts/a": "edited"}, "parts", "output 'parts' was changed since it was made"),
+        ({"codex.toml": CHAIN.replace("seed = 7", "seed = 8")}, "parts", "seed: 7 -> 8"),
+        ({"codex.toml": CHAIN.replace("> total", ">  total")}, "total", "it was 'command cat parts/a parts/b > total'"),
+    ],
+)
+def test_a_plan_says_why_a_stage_is_stale(
+    project: MakeProject, change: dict[str, str], stage: str, reason: str
+) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    chain.run()
+    chain.write(change)
+    report = chain.plan()
+    assert reason in why(report, stage)
+    assert states(chain.run())[stage] == "ran"
+    assert states(chain.plan()) == {"parts": "fresh", "total": "fresh"}
+
+
+def test_a_plan_and_a_status_write_nothing(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    assert states(chain.plan()) == {"parts": "stale", "total": "stale"}
+    assert states(chain.status()) == {"parts": "stale", "total": "stale"}
+    assert sorted(item.name for item in chain.root.iterdir()) == ["codex.toml", "source"]
+
+
+def test_a_missing_output_is_made_again(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    chain.run()
+    (chain.root / "total").unlink()
+    assert why(chain.plan(), "total") == ("output 'total' is missing",)
+    assert states(chain.run()) == {"parts": "fresh", "total": "ran"}
+
+
+def test_a_failing_command_ends_the_run_with_1_its_log_and_the_rest_skipped(project: MakeProject) -> None:
+    text = CHAIN.replace("mkdir parts &&", "echo trouble; exit 3;")
+    chain = project({"codex.toml": text, "source": "x\n"})
+    report = chain.run()
+    assert (report.exit, states(report)) == (1, {"parts": "failed", "total": "skipped"})
+    failed = report.stages[0]
+    assert failed.log == ("trouble",)
+    assert failed.why == ("stage 'parts' ended with exit status 3",)
+    assert (chain.root / ".codex/logs/parts.log").read_text() == "trouble\n"
+    assert states(chain.status()) == {"parts": "failed", "total": "stale"}
+    assert not (chain.root / "parts").exists()
+
+
+def test_a_failure_leaves_the_last_good_output_in_place(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    chain.run()
+    chain.write({"codex.toml": CHAIN.replace("cat parts/a parts/b > total", "echo half > total; exit 1")})
+    assert chain.run().exit == 1
+    assert (chain.root / "total").read_text() == "7\nparts\n"
+
+
+def test_a_stage_sees_only_its_declared_inputs(project: MakeProject) -> None:
+    text = """
+        [pipeline]
+        name = "p"
+        [stages.look]
+        command = "ls > seen"
+        inputs = ["one"]
+        outputs = ["seen"]
+    """
+    made = project({"codex.toml": text, "one": "", "two": ""})
+    made.run()
+    assert (made.root / "seen").read_text() == "one\nseen\n"
+
+
+def test_a_foreign_file_in_the_place_of_an_output_is_never_overwritten(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n", "total": "mine"})
+    report = chain.run()
+    assert (report.exit, states(report)) == (1, {"parts": "ran", "total": "failed"})
+    assert "did not make it" in report.stages[1].why[0]
+    assert (chain.root / "total").read_text() == "mine"
+
+
+def test_only_one_stage_is_run_when_asked(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    assert states(chain.run(RunOptions(only="parts"))) == {"parts": "ran", "total": "skipped"}
+
+
+@pytest.mark.parametrize("options", [RunOptions(only="partz"), RunOptions(force=("partz",)), RunOptions(jobs=0)])
+def test_options_that_name_nothing_are_usage_errors(project: MakeProject, options: RunOptions) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    with pytest.raises(UsageError):
+        chain.run(options)
+    assert not (chain.root / ".codex").exists()
+
+
+def test_a_guard_level_that_this_release_lacks_is_said_before_anything_runs(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    with pytest.raises(GuardUnavailable) as caught:
+        chain.run(RunOptions(require_guard="kernel"))
+    assert caught.value.exit_code == 78
+    assert not (chain.root / ".codex").exists()
+
+
+def test_stages_that_do_not_need_one_another_run_side_by_side(project: MakeProject) -> None:
+    meet = "mkfifo {0} 2>/dev/null; touch $M/{0}; while [ ! -e $M/{1} ]; do :; done; rm -f {0}; echo met > {0}"
+    text = f"""
+        [pipeline]
+        name = "p"
+        [stages.a]
+        command = "{meet.format("a", "b")}"
+        outputs = ["a"]
+        [stages.b]
+        command = "{meet.format("b", "a")}"
+        outputs = ["b"]
+    """
+    made = project({"codex.toml": text})
+    os.environ["M"] = str(made.root)
+    (made.root / "meeting").mkdir()
+    os.environ["M"] = str(made.root / "meeting")
+    try:
+        report = made.run(RunOptions(jobs=2))
+    finally:
+        del os.environ["M"]
+    assert states(report) == {"a": "ran", "b": "ran"}
+
+
+def test_a_stage_that_leaves_a_process_behind_does_not_keep_it(project: MakeProject) -> None:
+    text = """
+        [pipeline]
+        name = "p"
+        [stages.a]
+        command = "sleep 1000 & echo $! > pid"
+        outputs = ["pid"]
+    """
+    made = project({"codex.toml": text})
+    assert states(made.run()) == {"a": "ran"}
+    pid = int((made.root / "pid").read_text())
+    deadline = time.monotonic() + 10
+    while _alive(pid) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert not _alive(pid)
+
+
+def test_two_runs_at_once_are_refused_with_the_holder_s_pid(project: MakeProject) -> None:
+    slow = CHAIN.replace("mkdir parts &&", "touch started; while [ -e started ]; do sleep 0.01; done; mkdir parts &&")
+    chain = project({"codex.toml": slow, "source": "x\n"})
+    with chain.start("run") as process:
+        started = chain.root / ".codex/staging/parts/started"
+        _wait_for(started)
+        with pytest.raises(RunLocked, match=f"pid {process.pid}"):
+            chain.run()
+        assert chain.status().holder == process.pid
+        started.unlink()
+        process.communicate()
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_stage_and_then_the_run(project: MakeProject, number: int, code: int) -> None:
+    slow = CHAIN.replace("mkdir parts &&", "touch started; sleep 1000;")
+    chain = project({"codex.toml": slow, "source": "x\n"})
+    with chain.start("run", "--json") as process:
+        _wait_for(chain.root / ".codex/staging/parts/started")
+        process.send_signal(number)
+        out, _ = process.communicate()
+    assert process.returncode == code
+    shown = json.loads(out)
+    assert [stage["state"] for stage in shown["stages"]] == ["failed", "skipped"]
+    assert shown["exit"] == code
+    chain.write({"codex.toml": CHAIN})
+    assert states(chain.run()) == {"parts": "ran", "total": "ran"}
+
+
+def test_a_killed_runner_takes_its_stage_with_it_and_needs_no_unlocking(project: MakeProject) -> None:
+    slow = CHAIN.replace("mkdir parts &&", "echo $$ > started; sleep 1000;")
+    chain = project({"codex.toml": slow, "source": "x\n"})
+    started = chain.root / ".codex/staging/parts/started"
+    with chain.start("run") as process:
+        _wait_for(started)
+        while not started.read_text().strip():
+            os.sched_yield()
+        shell = int(started.read_text())
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    deadline = time.monotonic() + 10
+    while _alive(shell) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert not _alive(shell)
+    chain.write({"codex.toml": CHAIN})
+    assert states(chain.plan()) == {"parts": "stale", "total": "stale"}
+    assert states(chain.run()) == {"parts": "ran", "total": "ran"}
+
+
+def test_a_run_killed_between_publication_and_record_is_stale_and_not_foreign(project: MakeProject) -> None:
+    """The state that a kill leaves there: outputs published, the announcement, no record."""
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    chain.run()
+    records = chain.root / ".codex/records"
+    (records / "total.publishing.json").write_text('{"outputs":["total"]}')
+    (records / "total.json").unlink()
+    assert states(chain.plan()) == {"parts": "fresh", "total": "stale"}
+    assert states(chain.run()) == {"parts": "fresh", "total": "ran"}
+    assert not (records / "total.publishing.json").exists()
+
+
+def test_a_damaged_record_is_stale_and_never_fresh(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    chain.run()
+    record = chain.root / ".codex/records/parts.json"
+    whole = record.read_bytes()
+    for cut in range(0, len(whole) - 1, 7):
+        record.write_bytes(whole[:cut])
+        assert states(chain.plan())["parts"] == "stale"
+
+
+def test_a_folder_that_cannot_be_written_is_said_with_the_reason(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    (chain.root / ".codex").write_text("a file in the way")
+    with pytest.raises(StorageError, match="cannot be made"):
+        chain.run()
+
+
+REFUSED = """
+    from codex_core.errors import PolicyRefused
+
+    def fetch(ctx, params):
+        decision = ctx.decide("read", params["url"])
+        if not decision.allowed:
+            raise PolicyRefused(decision)
+        ctx.outputs[0].write_text("fetched")
+"""
+FETCH = """
+    [pipeline]
+    name = "p"
+    [stages.fetch]
+    uses = "steps:fetch"
+    with = { url = "https://a.example/x" }
+    outputs = ["x.json", "folder"]
+"""
+
+
+def test_a_refused_stage_ends_the_run_with_77_and_its_remedy(project: MakeProject) -> None:
+    made = project({"codex.toml": FETCH, "steps.py": REFUSED})
+    report = made.run()
+    assert (report.exit, states(report)) == (77, {"fetch": "refused"})
+    refusal = report.stages[0].refusal
+    assert refusal is not None
+    assert refusal.url == "https://a.example:443/x"
+    assert "[[policy.allow]]" in (refusal.remedy or "")
+    assert verify(made.root / ".codex/ledger.ndjson").bad_line is None
+    assert Ledger(made.root / ".codex/ledger.ndjson").head()[0] == 1
+
+
+def test_a_recorded_refusal_is_the_stage_s_output_and_fresh_until_the_policy_answers_otherwise(
+    project: MakeProject,
+) -> None:
+    recorded = FETCH + 'on_refusal = "record"\n'
+    made = project({"codex.toml": recorded, "steps.py": REFUSED})
+    report = made.run()
+    assert (report.exit, states(report)) == (0, {"fetch": "ran"})
+    shown = json.loads((made.root / "x.json").read_text())
+    assert shown["schema"] == "codex.refusal/1"
+    assert shown["decision"]["verdict"] == "refuse"
+    assert json.loads((made.root / "folder/refusal.json").read_text()) == shown
+    assert states(made.run()) == {"fetch": "fresh"}
+    rule = '\n[[policy.allow]]\nid = "a"\nurl = "https://a.example:443/**"\nverbs = ["read"]\nexpires = 2026-06-01\n'
+    made.write({"codex.toml": recorded + rule})
+    assert why(made.plan(), "fetch") == (
+        "the policy now answers read of https://a.example:443/x with allow (rule 'a')",
+    )
+
+
+def test_the_code_of_a_function_stage_is_its_file(project: MakeProject) -> None:
+    write = "def write(ctx, params):\n    ctx.outputs[0].write_text({!r})\n"
+    text = '[pipeline]\nname = "p"\n[stages.w]\nuses = "steps:write"\noutputs = ["w"]\n'
+    made = project({"codex.toml": text, "steps.py": write.format("one")})
+    assert states(made.run()) == {"w": "ran"}
+    assert states(made.run()) == {"w": "fresh"}
+    made.write({"steps.py": write.format("two")})
+    assert why(made.plan(), "w") == ("its code changed",)
+    made.run()
+    assert (made.root / "w").read_text() == "two"
+
+
+def test_a_python_stage_that_connects_is_refused_and_recorded_by_the_guard(project: MakeProject) -> None:
+    steps = """
+        import urllib.request
+
+        def fetch(ctx, params):
+            urllib.request.urlopen("http://192.0.2.1/x", timeout=1)
+    """
+    text = '[pipeline]\nname = "p"\n[stages.f]\nuses = "steps:fetch"\noutputs = ["f"]\n'
+    made = project({"codex.toml": text, "steps.py": steps})
+    report = made.run()
+    assert (report.exit, states(report)) == (77, {"f": "refused"})
+    refusal = report.stages[0].refusal
+    assert refusal is not None
+    assert (refusal.verb, refusal.stage) == ("connect", "f")
+    assert "192.0.2.1" in refusal.url
+
+
+def test_an_exception_in_a_stage_is_a_failure_with_its_traceback_in_the_log(project: MakeProject) -> None:
+    text = '[pipeline]\nname = "p"\n[stages.f]\nuses = "steps:boom"\noutputs = ["f"]\n'
+    made = project({"codex.toml": text, "steps.py": "def boom(ctx, params):\n    return 1 / 0\n"})
+    report = made.run()
+    assert (report.exit, report.stages[0].why) == (1, ("ZeroDivisionError: division by zero",))
+    assert "Traceback" in (made.root / ".codex/logs/f.log").read_text()
+
+
+def test_a_parameter_given_on_the_command_line_is_part_of_what_the_stage_is(project: MakeProject) -> None:
+    steps = "def write(ctx, params):\n    ctx.outputs[0].write_text(repr(params['n'] + 1))\n"
+    text = '[pipeline]\nname = "p"\n[stages.w]\nuses = "steps:write"\nwith = { n = 1 }\noutputs = ["w"]\n'
+    made = project({"codex.toml": text, "steps.py": steps})
+    made.run(overrides=["w.n=20"])
+    assert (made.root / "w").read_text() == "21"
+    assert why(made.plan(), "w") == ("parameter n: 20 -> 1",)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        os.sched_yield()

@@ -1,0 +1,235 @@
+"""What the commands of codex-cli promise on the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from codex_cli.commands_index import load_index
+from codex_core.ledger import Ledger
+from codex_core.policy import Layer, Policy, Request, Rule, decide
+
+Codex = Callable[..., tuple[int, str, str]]
+
+URL = "https://models.example:443/a"
+POLICY = f"""
+[pipeline]
+name = "p"
+
+[[policy.allow]]
+id = "models"
+url = "{URL}"
+verbs = ["read"]
+reason = "the mirror"
+
+[stages.hello]
+command = "echo hello > hello.txt"
+outputs = ["hello.txt"]
+"""
+AT = datetime(2026, 5, 4, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    (folder / "codex.toml").write_text(POLICY)
+    return folder
+
+
+@pytest.fixture
+def ledger(project: Path) -> Path:
+    rule = Rule("models", URL, ("read",), reason="the mirror")
+    policy = Policy((Layer("codex.toml", allow=(rule,)),))
+    book = Ledger(project / ".codex/ledger.ndjson")
+    for url in (URL, "https://other.example:443/b"):
+        decision = decide(policy, Request("read", url, "train"), now=AT)
+        book.append("decision", decision.to_json(), at=AT)
+    return book.path
+
+
+NAMES = sorted(entry.name for entry in load_index(os.environ).commands.values() if entry.app)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_and_json(codex: Codex, name: str) -> None:
+    code, out, err = codex(*name.split(), "--help")
+    assert (code, err) == (0, "")
+    assert f"Usage: codex {name} " in out
+    assert "--json" in out
+    code, out, err = codex(*name.split(), "--no-such-option", "--json")
+    answer = json.loads(out)
+    assert (code, answer["schema"], answer["exit"]) == (2, f"codex.{name.replace(' ', '.')}/1", 2)
+    assert [error["code"] for error in answer["errors"]] == ["usage.invalid"]
+    assert err.startswith(f"codex: codex {name}: no such option: --no-such-option")
+
+
+def test_policy_explain_says_which_rule_allows(codex: Codex, project: Path) -> None:
+    assert codex("policy", "explain", URL, cwd=project) == (
+        0,
+        f"allowed: rule 'models' allows read of {URL}: the mirror\n",
+        "",
+    )
+
+
+def test_policy_explain_ends_with_77_and_a_rule_to_paste(codex: Codex, project: Path) -> None:
+    code, out, err = codex("policy", "explain", URL, "--verb", "write", "--stage", "train", cwd=project)
+    assert (code, err) == (77, "")
+    assert out == (
+        f"refused: no rule allows write of {URL} for stage 'train'; rule 'models' allows only read\n"
+        "this rule in codex.toml would allow it:\n"
+        "\n"
+        "[[policy.allow]]\n"
+        'id = "models-example-443"\n'
+        f'url = "{URL}"\n'
+        'verbs = ["write"]\n'
+        'stages = ["train"]\n'
+        'reason = "why this endpoint is needed"\n'
+    )
+
+
+def test_policy_explain_works_without_a_project_and_allows_nothing(codex: Codex) -> None:
+    code, out, err = codex("policy", "explain", URL, "--json")
+    answer = json.loads(out)
+    assert (code, err, answer["exit"], answer["errors"]) == (77, "", 77, [])
+    assert sorted(answer["decision"]) == sorted(
+        ("verdict", "rule", "reason", "remedy", "url", "verb", "stage", "policy", "enforced_by")
+    )
+    assert (answer["decision"]["verdict"], answer["decision"]["rule"]) == ("refuse", None)
+
+
+def test_policy_explain_refuses_an_unknown_verb(codex: Codex) -> None:
+    assert codex("policy", "explain", URL, "--verb", "fetch") == (
+        2,
+        "",
+        "codex: there is no verb 'fetch'; use one of read, list, write, delete, connect\n",
+    )
+
+
+def test_policy_explain_shows_every_mistake_of_the_file(codex: Codex, project: Path) -> None:
+    (project / "codex.toml").write_text(POLICY.replace("verbs", "verb"))
+    code, out, err = codex("policy", "explain", URL, cwd=project)
+    assert (code, out) == (2, "")
+    assert "codex.toml:8:1: " in err
+
+
+def test_ledger_show_is_a_table(codex: Codex, ledger: Path, project: Path) -> None:
+    table = (
+        "entry  time (UTC)           verdict  verb  stage  rule    url\n"
+        "1      2026-05-04 12:30:00  allow    read  train  models  https://models.example:443/a\n"
+        "2      2026-05-04 12:30:00  refuse   read  train  -       https://other.example:443/b\n"
+    )
+    assert codex("ledger", "show", cwd=project) == (0, table, "")
+
+
+def test_ledger_show_takes_the_last_of_a_verdict(codex: Codex, ledger: Path) -> None:
+    code, out, _ = codex("ledger", "show", str(ledger), "--verdict", "allow", "--last", "1", "--json")
+    (entry,) = json.loads(out)["entries"]
+    assert (code, entry["seq"], entry["kind"], entry["body"]["url"]) == (0, 1, "decision", URL)
+    code, out, _ = codex("ledger", "show", str(ledger), "--last", "1", "--json")
+    assert [entry["seq"] for entry in json.loads(out)["entries"]] == [2]
+
+
+def test_ledger_show_refuses_an_unknown_verdict(codex: Codex, ledger: Path) -> None:
+    assert codex("ledger", "show", str(ledger), "--verdict", "maybe") == (
+        2,
+        "",
+        "codex: there is no verdict 'maybe'; use allow or refuse\n",
+    )
+
+
+def test_ledger_verify_counts_entries_and_names_the_head(codex: Codex, ledger: Path, project: Path) -> None:
+    head = json.loads(ledger.read_text().splitlines()[-1])["hash"]
+    assert codex("ledger", "verify", cwd=project) == (0, f"{ledger}: 2 entries\nhead {head}\nthe chain holds\n", "")
+    assert codex("ledger", "verify", str(ledger), "--json") == (
+        0,
+        json.dumps(
+            {"schema": "codex.ledger.verify/1", "exit": 0, "errors": [], "entries": 2, "head": head, "bad_line": None}
+        )
+        + "\n",
+        "",
+    )
+
+
+def test_damaged_ledger_ends_with_4_and_its_first_bad_line(codex: Codex, ledger: Path) -> None:
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text(lines[0] + lines[1].replace("refuse", "allowed"))
+    code, out, err = codex("ledger", "verify", str(ledger), "--json")
+    answer = json.loads(out)
+    assert (code, answer["exit"], answer["entries"], answer["bad_line"]) == (4, 4, 1, 2)
+    assert (answer["errors"][0]["code"], answer["errors"][0]["line"]) == ("ledger.damaged", 2)
+    assert err.startswith(f"{ledger}:2: the chain does not hold: ")
+    code, out, err = codex("ledger", "show", str(ledger), "--json")
+    assert (code, len(json.loads(out)["entries"])) == (4, 1)
+    assert "2" in err
+
+
+def test_project_without_decisions_has_an_empty_ledger(codex: Codex, project: Path) -> None:
+    assert codex("ledger", "show", cwd=project) == (0, "no entries\n", "")
+    assert codex("ledger", "verify", "--json", cwd=project) == (
+        0,
+        '{"schema": "codex.ledger.verify/1", "exit": 0, "errors": [], "entries": 0, "head": null, "bad_line": null}\n',
+        "",
+    )
+
+
+def test_ledger_that_is_not_there_is_a_usage_error(codex: Codex, tmp_path: Path) -> None:
+    assert codex("ledger", "verify", "nowhere.ndjson") == (
+        2,
+        "",
+        "codex: there is no ledger at nowhere.ndjson; name the ledger.ndjson of a state folder\n",
+    )
+    code, _, err = codex("ledger", "show")
+    assert (code, err) == (
+        2,
+        f"codex: there is no codex.toml in {tmp_path / 'work'} or above; name a ledger: codex ledger show FILE\n",
+    )
+
+
+def test_run_plan_and_status_agree(codex: Codex, project: Path) -> None:
+    stale = {"name": "hello", "state": "stale", "why": ["it has not run yet"], "outputs": {}}
+    assert codex("plan", "--check", cwd=project)[0] == 3
+    assert json.loads(codex("plan", "--json", cwd=project)[1])["stages"] == [stale]
+    code, out, err = codex("run", str(project), "--json")
+    assert (code, err, json.loads(out)["stages"][0]["state"]) == (0, "", "ran")
+    assert codex("plan", "--check", str(project / "codex.toml"))[0] == 0
+    for words in (("run",), ("plan",), ("status",)):
+        (stage,) = json.loads(codex(*words, "--json", cwd=project)[1])["stages"]
+        assert (stage["name"], stage["state"], list(stage["outputs"])) == ("hello", "fresh", ["hello.txt"])
+
+
+@pytest.mark.parametrize("words", [("--force",), ("--force", "hello"), ("--force=hello",), ("--force", "./")])
+def test_forced_stage_runs_again(codex: Codex, project: Path, words: tuple[str, ...]) -> None:
+    codex("run", cwd=project)
+    code, out, _ = codex("run", *words, "--json", cwd=project)
+    assert (code, json.loads(out)["stages"][0]["state"]) == (0, "ran")
+
+
+def test_folder_taken_for_a_stage_is_explained(codex: Codex, project: Path) -> None:
+    (project / "inner").mkdir()
+    (project / "inner/codex.toml").write_text(POLICY)
+    assert codex("run", "--force", "inner", cwd=project) == (
+        2,
+        "",
+        "codex: there is no stage 'inner'; to force every stage of the pipeline in inner, write --force ./inner\n",
+    )
+
+
+def test_level_that_cannot_be_had_ends_with_78(codex: Codex, project: Path) -> None:
+    code, out, err = codex("run", "--require-guard", "kernel", "--json", cwd=project)
+    assert (code, json.loads(out)["errors"][0]["code"]) == (78, "guard.unavailable")
+    assert err.startswith("codex: guard level 'kernel' is required")
+    assert codex("run", "--require-guard", "steel", cwd=project)[0] == 2
+
+
+def test_file_with_mistakes_ends_with_2_and_all_of_them(codex: Codex, project: Path) -> None:
+    (project / "codex.toml").write_text(POLICY.replace("outputs =", "output =").replace("verbs", "verb"))
+    code, out, err = codex("run", cwd=project)
+    assert (code, out) == (2, "")
+    places = [line.partition(": ")[0] for line in err.splitlines()]
+    assert places == ["codex.toml:5:10", "codex.toml:8:1", "codex.toml:13:1"]

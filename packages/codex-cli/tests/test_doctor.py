@@ -1,0 +1,102 @@
+"""What the doctor promises: the truth about the guard, and every fault with what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codex_cli.doctor import (
+    Check,
+    check_cache,
+    check_pipeline,
+    check_project,
+    check_python,
+    check_state,
+    describe_checks,
+)
+
+Codex = Callable[..., tuple[int, str, str]]
+
+PIPELINE = '[pipeline]\nname = "p"\n\n[stages.a]\ncommand = "true"\noutputs = ["x"]\n'
+
+
+def test_doctor_says_what_the_guard_cannot_do(codex: Codex) -> None:
+    code, out, err = codex("doctor", "--json")
+    answer = json.loads(out)
+    assert (code, err, answer["guard"]["level"]) == (0, "", "python")
+    assert "does not stop native code" in answer["guard"]["reason"]
+    assert {tuple(check) for check in answer["checks"]} == {("name", "status", "message", "hint")}
+    assert {check["status"] for check in answer["checks"]} == {"ok"}
+
+
+def test_failed_check_ends_with_1(codex: Codex, tmp_path: Path) -> None:
+    (tmp_path / "codex.toml").write_text("[pipeline]\nnam = 1\n")
+    code, out, err = codex("doctor", cwd=tmp_path)
+    assert (code, err) == (1, "")
+    assert "\nfail  pipeline " in out
+
+
+def test_this_python_is_fine() -> None:
+    assert check_python().status == "ok"
+
+
+def test_valid_pipeline_is_ok_and_its_folder_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "codex.toml").write_text(PIPELINE)
+    checks = list(check_project(tmp_path))
+    assert [(check.name, check.status) for check in checks] == [
+        ("pipeline", "ok"),
+        ("state folder", "ok"),
+        ("file locks", "ok"),
+        ("rename exchange", "ok"),
+    ]
+    assert checks[0].message == f"{tmp_path / 'codex.toml'}, 1 stage"
+    assert [path.name for path in tmp_path.iterdir()] == ["codex.toml"]
+
+
+def test_mistakes_of_a_pipeline_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "codex.toml"
+    file.write_text(PIPELINE.replace("outputs", "output").replace("command", "comand"))
+    check = check_pipeline(file)
+    assert (check.status, check.hint) == ("fail", "codex plan shows them all")
+    assert "mistakes, the first: " in check.message
+
+
+def test_no_project_is_no_fault(tmp_path: Path) -> None:
+    assert list(check_project(tmp_path)) == [
+        Check("pipeline", "ok", f"there is no codex.toml in {tmp_path} or above"),
+    ]
+
+
+def test_folder_that_cannot_be_written_to_fails() -> None:
+    (check,) = check_state(Path("/proc/self"))
+    assert (check.name, check.status, check.hint) == ("state folder", "fail", "run in a folder that you can write to")
+
+
+def test_cache_folder_of_another_user_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "codex").mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "codex", 12345, -1)
+        told = "it belongs to user 12345, and this is user 0"
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+        told = f"it belongs to user {os.getuid()}, and this is user 12345"
+    check = check_cache({"XDG_CACHE_HOME": str(tmp_path)})
+    assert (check.status, check.message) == ("warn", f"{tmp_path / 'codex'}: {told}")
+
+
+def test_cache_folder_that_cannot_be_made_is_told() -> None:
+    check = check_cache({"XDG_CACHE_HOME": "/dev/null"})
+    assert (check.status, check.message) == ("warn", "/dev/null/codex: Not a directory")
+
+
+def test_checks_are_shown_in_columns_with_their_hints_below() -> None:
+    checks = [Check("a", "ok", "fine"), Check("longer", "fail", "bad", "mend it")]
+    assert describe_checks("python", checks).splitlines()[-3:] == [
+        "ok    a       fine",
+        "fail  longer  bad",
+        "              mend it",
+    ]

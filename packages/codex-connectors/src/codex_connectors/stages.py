@@ -1,0 +1,93 @@
+"""The stage ``connectors.pull``: what a store holds at a place, as a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING, ClassVar
+
+from codex_connectors.fallbacks import enumerate_fallbacks, look, read_or_fall_back
+from codex_connectors.refusal import Judge
+from codex_connectors.selection import Selection
+from codex_connectors.stores import connect, connect_local, find_store
+from codex_connectors.transfer import copy_folder, list_objects
+from codex_core.digest import digest_entries
+from codex_core.errors import ConfigError
+from codex_core.storage import parse_place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from codex_connectors.config import PullParams
+    from codex_core.stage import StageContext
+    from codex_core.storage import Fallback, Place, StoreConfig
+
+
+class PullStage:
+    """Copies what is at ``from`` into the stage's one output, and pins its digest, which is the output's digest too."""
+
+    contract: ClassVar[int] = 1
+
+    def params(self) -> type[PullParams]:
+        """``from``, ``include`` and ``fallback``."""
+        from codex_connectors.config import PullParams
+
+        return PullParams
+
+    def sources(self, params: PullParams, stores: Mapping[str, StoreConfig]) -> Mapping[str, str | None]:
+        """The digest of what a local store holds there today; None for a remote one.
+
+        None as well for a local store that is not there while a fallback may stand in for it: what was pulled from
+        that stays valid until the store is back.
+        """
+        place = parse_place(params.from_)
+        store = find_store(stores, place.store)
+        connector = connect_local(store)
+        if connector is None or (params.fallback and not look(store, place.key).usable):
+            return {str(place): None}
+        selection = Selection(place.key, params.include)
+        objects = asyncio.run(list_objects(connector, selection))
+        return {str(place): digest_entries(selection.entries(objects))}
+
+    def __call__(self, ctx: StageContext, params: PullParams) -> None:
+        """Pull; with ``fallback``, from the first usable one if the place itself is refused or cannot be reached."""
+        output = _only_output(ctx)
+        place = parse_place(params.from_)
+        read_or_fall_back(
+            place,
+            lambda tried: _pull(ctx, tried, params, output),
+            lambda: _fallbacks(ctx, place),
+            use=params.fallback,
+            say=print,
+        )
+
+
+pull = PullStage()
+
+
+def _pull(ctx: StageContext, place: Place, params: PullParams, output: Path) -> None:
+    judge = Judge(ctx.policy, ctx.stage, lambda: ctx.now, ctx.record)
+    connector = connect(find_store(ctx.stores, place.store), judge)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        entries = asyncio.run(copy_folder(connector, Selection(place.key, params.include), output))
+    except BaseException:
+        shutil.rmtree(output, ignore_errors=True)  # what came before: the next attempt begins with nothing
+        raise
+    digest = digest_entries(entries)
+    ctx.pin(str(place), digest)
+    print(f"pulled {len(entries)} files, {sum(entry.size for entry in entries)} bytes, from {place}: {digest}")
+
+
+def _fallbacks(ctx: StageContext, place: Place) -> tuple[Fallback, ...]:
+    store = find_store(ctx.stores, place.store)
+    return enumerate_fallbacks(store, ctx.stores, ctx.policy, now=ctx.now, stage=ctx.stage, key=place.key)
+
+
+def _only_output(ctx: StageContext) -> Path:
+    if len(ctx.outputs) != 1:
+        hint = 'write outputs = ["NAME"]'
+        names = ", ".join(path.name for path in ctx.outputs) or "none"
+        raise ConfigError(f"connectors.pull makes one folder, but the outputs are {names}", hint=hint)
+    return ctx.outputs[0]

@@ -1,0 +1,88 @@
+"""Checkpoints and model folders: the manifest that names every file with its digest, and what the weights were made from.
+
+A folder holds its files and ``manifest.json``, the canonical JSON of
+
+    {"schema": "codex.checkpoint/1", "step": n, "files": [[path, size, digest], ...], "made_from": {..}, "environment": {..}}
+
+``made_from`` (task, data, code, params, seed) decides the weights on one machine; ``environment`` (threads, versions,
+processor) is what else their bits depend on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from codex_core.digest import FileEntry, canonical_json, digest_stream, open_regular, sort_entries, walk_files
+from codex_core.errors import DigestError, Problem, VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCHEMA = "codex.checkpoint/1"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class CheckpointManifest:
+    """What a checkpoint or a model folder holds, after how many steps, and what it was made from."""
+
+    step: int
+    files: tuple[FileEntry, ...]
+    made_from: Mapping[str, object]
+    environment: Mapping[str, object]
+
+    def to_json(self) -> dict[str, object]:
+        """The object that manifest.json holds."""
+        return {
+            "schema": SCHEMA,
+            "step": self.step,
+            "files": [[entry.path, entry.size, entry.sha256] for entry in sort_entries(self.files)],
+            "made_from": dict(self.made_from),
+            "environment": dict(self.environment),
+        }
+
+
+def manifest_bytes(manifest: CheckpointManifest) -> bytes:
+    """The bytes of manifest.json."""
+    return canonical_json(manifest.to_json()) + b"\n"
+
+
+def read_manifest(folder: Path) -> CheckpointManifest:
+    """The manifest of ``folder``; VerificationError if it has none, or none that holds together."""
+    path = folder / MANIFEST
+    try:
+        with open_regular(path) as stream:
+            text = stream.read()
+        data = json.loads(text)
+        files = tuple(FileEntry(str(name), int(size), str(digest)) for name, size, digest in data["files"])
+        manifest = CheckpointManifest(int(data["step"]), files, dict(data["made_from"]), dict(data["environment"]))
+    except (OSError, DigestError, ValueError, KeyError, TypeError) as error:
+        raise VerificationError(f"{path} is no manifest of a checkpoint: {error}") from error
+    if data.get("schema") != SCHEMA or text != manifest_bytes(manifest):
+        raise VerificationError(f"{path} is not the canonical manifest of a checkpoint", hint="it was edited or cut")
+    return manifest
+
+
+def check_folder(folder: Path, manifest: CheckpointManifest) -> Iterator[tuple[str, Problem]]:
+    """Every file of ``folder`` that is not as ``manifest`` says: its path, and what is wrong with it."""
+    expected = {entry.path: entry for entry in manifest.files}
+    found = set(walk_files(folder)) - {MANIFEST}
+    for path in sorted(found - set(expected)):
+        yield path, Problem("verify.unexpected", f"{path} is not in the manifest")
+    for path, entry in expected.items():
+        if path not in found:
+            yield path, Problem("verify.missing", f"{path} is missing")
+        elif (problem := _mismatch(folder, entry)) is not None:
+            yield path, problem
+
+
+def _mismatch(folder: Path, entry: FileEntry) -> Problem | None:
+    with open_regular(folder / entry.path) as stream:
+        digest = digest_stream(stream)
+    if digest == entry.sha256:
+        return None
+    return Problem("verify.mismatch", f"{entry.path} has the digest {digest}, and the manifest says {entry.sha256}")

@@ -1,0 +1,235 @@
+"""The guard: an audit hook that turns a refused connect or look-up into PolicyRefused, and records the Decision.
+
+It explains; it does not guarantee. Python tells an audit hook (PEP 578) what its own ``socket`` module is about to do.
+A socket that native code opens, ctypes, a child process and a sub-interpreter are not told of, and a connect that is
+given a name is told of after the name was looked up. Only the kernel can make a promise of these refusals.
+
+Sockets of this machine alone are left in peace: unix, netlink (the kernel's own), and the kernel's ciphers. So are
+loopback and the unspecified address, which Linux takes for loopback. Every other family is refused, because a policy
+has no words for it.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import ip_address
+from operator import index
+from typing import TYPE_CHECKING, Any
+
+from codex_core.errors import GuardUnavailable, PolicyRefused, UrlError
+from codex_core.policy import Decision, Request, decide
+from codex_core.urls import canonical_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from ipaddress import IPv4Address, IPv6Address
+
+    from codex_core.policy import Policy
+
+_INTERNET = frozenset({socket.AF_INET, socket.AF_INET6})
+_THIS_MACHINE = frozenset({socket.AF_UNIX, socket.AF_NETLINK, socket.AF_ALG})
+_SERVICES = {"http": 80, "https": 443}
+_PROBE = "codex_core.offline.guard"
+
+
+@dataclass(eq=False)
+class Guard:
+    """Judges this process by ``policy`` until it is closed, or another guard is installed.
+
+    Every connection that is judged hands its Decision to ``record``; a look-up does so only when it is refused, for an
+    allowed one is followed by its connection. What ``record`` itself does is not judged, and what it raises stops the
+    connection: what cannot be recorded must not go out.
+    """
+
+    policy: Policy
+    stage: str
+    actor: str
+    record: Callable[[Decision], None]
+    now: Callable[[], datetime]
+    _names: dict[str, dict[str, None]] = field(default_factory=dict, repr=False)  # of each address, as looked up here
+
+    def close(self) -> None:
+        """Stop judging. The hook stays, since Python has no way to take one out, and does nothing."""
+        global _current  # noqa: PLW0603  -- the one guard of the process
+        if _current is self:
+            _current = None
+
+    def _reach(self, sock: socket.socket, address: Any) -> None:  # Any: what a caller gave to connect or send
+        """``socket.connect``, ``socket.sendto`` and ``socket.sendmsg``; a connected socket sends to None."""
+        if address is None or sock.family in _THIS_MACHINE:
+            return
+        if sock.family not in _INTERNET:
+            self._refuse(self._foreign(sock.family, address))
+        host, port = _text(address[0]), address[1]
+        if not _is_local(host):
+            hosts = (*self._names.get(_canonical(host), ()), host)
+            decision = self._first_allowed(_url(one, port) for one in hosts)
+            if not decision.allowed:
+                self._refuse(decision)
+            self.record(decision)
+
+    def _look_up(self, host: object, port: object = None, *_: object) -> None:
+        """``socket.getaddrinfo`` and ``socket.gethostbyname``: a name is looked up for one who may connect to it."""
+        name = _text(host)
+        if host is None or _is_local(name) or _address(name) is not None:
+            return
+        decision = self._first_allowed(_url(name, one) for one in self._ports(port))
+        if not decision.allowed:
+            self._refuse(decision)
+        self._remember(name)
+
+    def _look_back(self, host: object, port: object = None) -> None:
+        """``socket.gethostbyaddr`` and ``socket.getnameinfo``: the name of an address is asked of the network too."""
+        name = _text(host)
+        if _address(name) is None:
+            self._look_up(host, port)
+        elif not _is_local(name):
+            hosts = (*self._names.get(_canonical(name), ()), name)
+            decision = self._first_allowed(_url(one, number) for one in hosts for number in self._ports(port))
+            if not decision.allowed:
+                self._refuse(decision)
+
+    def _first_allowed(self, urls: Iterable[str]) -> Decision:
+        """The first Decision that allows one of ``urls``; if none does, the refusal of the first."""
+        now = self.now()
+        requests = [Request("connect", url, self.stage, self.actor) for url in urls]
+        decisions = [decide(self.policy, request, now=now) for request in requests]
+        return next((decision for decision in decisions if decision.allowed), decisions[0])
+
+    def _ports(self, port: object) -> list[int]:
+        """The port that a look-up names; where it names none, any that some rule lets connect to, 443 first."""
+        if number := _port(port):
+            return [number]
+        rules = (rule for layer in self.policy.layers for rule in layer.allow if "connect" in rule.verbs)
+        return [443, *sorted({rule.pattern.port for rule in rules} - {443})]
+
+    def _remember(self, name: str) -> None:
+        """Note the addresses of ``name``, so that a connect to one of them is judged as a connect to ``name``."""
+        with suppress(OSError, UnicodeError):  # a name that has none: the caller's own look-up says so
+            for *_, address in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM):
+                self._names.setdefault(_canonical(str(address[0])), {})[name] = None
+
+    def _foreign(self, family: int, address: object) -> Decision:
+        name = family.name if isinstance(family, socket.AddressFamily) else f"family {family}"
+        reason = f"a policy judges http and https endpoints, and a socket of {name} leads to neither"
+        remedy = "reach the endpoint over TCP, and ask for a rule that allows it"
+        url = f"{name.removeprefix('AF_').lower()}:{address!r}"
+        return Decision("refuse", None, reason, remedy, url, "connect", self.stage, self.policy.digest)
+
+    def _refuse(self, decision: Decision) -> None:
+        self.record(decision)
+        raise PolicyRefused(decision)
+
+
+def install(
+    policy: Policy, *, stage: str, actor: str, record: Callable[[Decision], None], now: Callable[[], datetime]
+) -> Guard:
+    """Judge all that this process does with sockets by ``policy``, as ``stage``; replaces the guard before it.
+
+    GuardUnavailable if another audit hook of this process does not let this one in.
+    """
+    global _current  # noqa: PLW0603  -- the one guard of the process
+    _ = policy.digest  # now: a Decision needs it, and an interpreter that ends can import nothing
+    with _installing:
+        before, _current = _current, Guard(policy, stage, actor, record, now)
+        if not _hook_answers():
+            sys.addaudithook(_hook)
+        if not _hook_answers():
+            _current = before
+            raise GuardUnavailable(
+                "the guard's audit hook was refused by another audit hook of this process",
+                hint="install the guard before that hook, or run without it",
+            )
+        return _current
+
+
+_current: Guard | None = None
+_installing = threading.Lock()
+_judging = threading.local()
+
+_WATCHED: dict[str, Callable[..., None]] = {
+    "socket.connect": Guard._reach,
+    "socket.sendto": Guard._reach,
+    "socket.sendmsg": Guard._reach,
+    "socket.getaddrinfo": Guard._look_up,
+    "socket.gethostbyname": Guard._look_up,
+    "socket.gethostbyaddr": Guard._look_back,
+    "socket.getnameinfo": lambda guard, address: guard._look_back(*address[:2]),
+    _PROBE: lambda _, seen: seen.append(True),
+}
+
+
+def _hook(event: str, args: tuple[Any, ...]) -> None:  # Any: whatever an event brings
+    if event not in _WATCHED:  # this is all that almost every event costs
+        return
+    if (guard := _current) is None or getattr(_judging, "here", False):
+        return
+    _judging.here = True  # the guard's own look-ups, and what its record does, are not judged
+    try:
+        _WATCHED[event](guard, *args)
+    finally:
+        _judging.here = False
+
+
+def _hook_answers() -> bool:
+    seen: list[bool] = []
+    sys.audit(_PROBE, seen)
+    return bool(seen)
+
+
+def _text(host: object) -> str:
+    """A host as ``socket`` reads it: bytes are ASCII, and a name beyond ASCII is looked up in its xn-- form."""
+    if isinstance(host, bytes | bytearray):
+        return host.decode("ascii", "backslashreplace")
+    text = str(host)
+    if not text.isascii():
+        with suppress(UnicodeError):
+            return text.encode("idna").decode()
+    return text
+
+
+def _port(port: object) -> int | None:
+    """The number of a port, however it is given; None where that takes a look at the services of this machine."""
+    if isinstance(port, str | bytes | bytearray):
+        text = _text(port)
+        return int(text) if re.fullmatch("[0-9]{1,5}", text) else _SERVICES.get(text)
+    with suppress(TypeError):
+        return index(port)  # type: ignore[arg-type]  # None, and what else is no number, raises TypeError
+    return None
+
+
+def _url(host: str, port: int) -> str:
+    bare = host.partition("%")[0] if ":" in host else host  # the interface of a link-local address names no endpoint
+    return f"{'http' if port == 80 else 'https'}://{f'[{bare}]' if ':' in bare else bare}:{port}/"
+
+
+def _canonical(host: str) -> str:
+    """The one spelling of ``host``; itself if it has none, which ``decide`` then refuses."""
+    bare = host.partition("%")[0] if ":" in host else host
+    try:
+        return canonical_host(f"[{bare}]" if ":" in bare else bare)
+    except UrlError:
+        return host
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    with suppress(ValueError):
+        return ip_address(_canonical(host))
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _is_local(host: str) -> bool:
+    """Whether ``host`` is this machine itself."""
+    address = _address(host)
+    if address is None:
+        return _canonical(host) in {"", "localhost"}
+    return address.is_loopback or address.is_unspecified

@@ -1,0 +1,104 @@
+"""Stages: a step of a pipeline as a function behind an entry point, and what it is handed when it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from codex_core.policy import Request, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from codex_core.policy import Decision, Policy, Verb
+    from codex_core.status import TargetConfig
+    from codex_core.storage import StoreConfig
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """What was enforced when a stage began: the guard level, the policy's digest, and how far the ledger had come."""
+
+    guard: str
+    policy: str
+    ledger_entries: int
+    ledger_head: str | None
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """The object that a bundle's attestation manifest holds."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """All that a stage may use: its folder, its inputs and outputs, the seed, the stores and the policy.
+
+    ``inputs`` and ``outputs`` are absolute paths below ``folder``, in the order in which the pipeline file names them.
+    A stage reads its inputs, and creates each output itself. ``record`` keeps a Decision in the ledger and in the
+    stage's record; ``pin`` notes the digest of what was read from a place in a store.
+
+    ``root`` is the pipeline's folder, where the relative URLs of ``targets`` begin. ``runs`` is a folder of this stage
+    alone that outlives its process: what is half done there can be gone on with after a kill.
+    """
+
+    stage: str
+    folder: Path
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    seed: int
+    stores: Mapping[str, StoreConfig]
+    policy: Policy
+    now: datetime
+    record: Callable[[Decision], None]
+    pin: Callable[[str, str], None]
+    root: Path = Path()
+    runs: Path = Path("runs")
+    targets: Mapping[str, TargetConfig] = field(default_factory=dict)
+    attestation: Attestation | None = None
+
+    def decide(self, verb: Verb, url: str) -> Decision:
+        """The policy's answer to this stage's wish to reach ``url``, recorded."""
+        decision = decide(self.policy, Request(verb, url, self.stage, "stage"), now=self.now)
+        self.record(decision)
+        return decision
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """What ``uses = "NAME"`` names: a callable with a parameter model.
+
+    ``contract`` is the version of this protocol that it was written for.
+    """
+
+    contract: ClassVar[int]
+
+    def params(self) -> type:
+        """The pydantic model of the ``with`` table, imported on call; it forbids unknown keys."""
+        ...
+
+    def __call__(self, ctx: StageContext, params: Any) -> None:  # Any: an instance of this stage's own model
+        """Read ``ctx.inputs``, create ``ctx.outputs``; a CodexError, or any exception, fails the stage."""
+        ...
+
+
+@runtime_checkable
+class StageFamily(Stage, Protocol):
+    """A Stage whose entry point is ``NAME``, and that is used as ``NAME.MEMBER``: the stage ``train``, as train.lm."""
+
+    def member(self, name: str) -> Stage:
+        """The stage of this member; PluginUnknown, naming those that there are, if there is none."""
+        ...
+
+
+@runtime_checkable
+class StoreReader(Protocol):
+    """A Stage that reads stores besides its inputs, so that its freshness depends on them."""
+
+    def sources(self, params: Any, stores: Mapping[str, StoreConfig]) -> Mapping[str, str | None]:
+        """Each place read, with the digest of its listing today; None where only a network could tell.
+
+        ``params`` is an instance of the stage's own model (hence Any). A CodexError says that a place cannot be read.
+        """
+        ...

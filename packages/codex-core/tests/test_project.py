@@ -1,0 +1,81 @@
+"""Promises of codex_core.project: the nearest codex.toml is found, and only what stores and policy need is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_core.errors import ConfigError
+from codex_core.policy import Layer, Policy, Rule
+from codex_core.project import Project, find_pipeline_file, nearest_project, read_project
+from codex_core.status import TargetConfig
+from codex_core.storage import StoreConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = """\
+[pipeline]
+nome = "not looked at"
+[[policy.allow]]
+id = "a"
+url = "https://h.example:443/**"
+verbs = ["read"]
+[stores.models]
+url = "file:mirror"
+[targets.here]
+kind = "dir"
+url = "file:served"
+[stages.train]
+uses = 3
+"""
+
+
+def test_nearest_file_upwards_is_found(tmp_path: Path) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (tmp_path / "codex.toml").write_text("")
+    (below / "codex.toml").mkdir()
+    assert find_pipeline_file(below) == tmp_path / "codex.toml"
+    (tmp_path / "a" / "codex.toml").write_text("")
+    assert find_pipeline_file(below) == tmp_path / "a" / "codex.toml"
+    assert find_pipeline_file(tmp_path) == tmp_path / "codex.toml"
+
+
+def test_folder_that_is_given_relative_is_searched_upwards_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "codex.toml").write_text("")
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    assert find_pipeline_file(type(tmp_path)()) == tmp_path / "codex.toml"
+
+
+def test_project_is_policy_stores_and_targets_alone(tmp_path: Path) -> None:
+    (tmp_path / "my project").mkdir()
+    file = tmp_path / "my project" / "codex.toml"
+    file.write_text(FILE)
+    expected = Project(
+        file,
+        file.parent,
+        Policy((Layer("codex.toml", (Rule("a", "https://h.example:443/**", ("read",)),)),)),
+        {"models": StoreConfig("models", (file.parent / "mirror").as_uri())},
+        {"here": TargetConfig("here", "dir", "file:served")},
+    )
+    assert read_project(file) == expected
+    assert nearest_project(file.parent) == expected
+
+
+def test_place_without_a_file_is_a_project_that_allows_nothing(tmp_path: Path) -> None:
+    assert nearest_project(tmp_path) == Project(None, tmp_path, Policy(), {}, {})
+
+
+def test_mistakes_of_all_three_tables_are_raised_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "codex.toml").write_text("[targets.t]\n[policy]\nx = 1\n[stores.s]\nurl = 3\n")
+    with pytest.raises(ConfigError) as raised:
+        nearest_project(tmp_path)
+    assert [(problem.line, problem.column) for problem in raised.value.problems] == [(1, 10), (1, 10), (3, 1), (5, 1)]
+
+
+def test_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^codex\.toml does not exist; check the path, or create the file$"):
+        read_project(tmp_path / "codex.toml")

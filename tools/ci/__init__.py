@@ -1,0 +1,1 @@
+"""The checks that continuous integration runs; each is also a script of hatch.toml."""
