@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_connectors.globs import compile_globs
@@ -56,6 +56,7 @@ def test_no_pattern_at_all_is_refused() -> None:
         compile_globs([])
 
 
+@settings(deadline=None)
 @given(keys)
 def test_a_key_without_stars_matches_itself_and_everything_matches_two_stars(key: str) -> None:
     assert compile_globs([key])(key)
@@ -65,6 +66,7 @@ def test_a_key_without_stars_matches_itself_and_everything_matches_two_stars(key
     assert not compile_globs([f"{key}/**"])(key)
 
 
+@settings(deadline=None)
 @given(keys, keys)
 def test_a_star_matches_just_the_keys_of_one_segment(one: str, other: str) -> None:
     assert compile_globs(["*"])(one) == ("/" not in one)

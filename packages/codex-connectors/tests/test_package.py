@@ -11,7 +11,7 @@ import codex_connectors
 from codex_connectors.command_list import COMMANDS
 from codex_connectors.stages import PullStage
 
-HEAVY = ["asyncio", "pydantic", "typer", "click", "logging", "socket", "codex_core.config"]
+HEAVY = ["typing", "asyncio", "pydantic", "typer", "click", "logging", "socket", "codex_core.config"]
 
 
 def loaded_by(code: str) -> set[str]:

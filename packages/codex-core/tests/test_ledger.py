@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -438,6 +439,20 @@ def test_a_ledger_that_was_removed_or_replaced_is_begun_anew(path: Path) -> None
     Ledger(path).append("decision", {"other": 1}, at=NOW)
     assert ledger.append("decision", {}, at=NOW).seq == 2
     assert [verify(path).bad_line, verify(path.with_suffix(".old")).entries] == [None, 1]
+
+
+def test_an_append_that_waits_while_the_ledger_is_removed_goes_to_the_new_one(path: Path) -> None:
+    _fill(path)
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=_append_many, args=(path, 1, 1))
+        waiting.start()
+        inode, deadline = f":{path.stat().st_ino} ", time.monotonic() + 30
+        while not any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()):
+            assert time.monotonic() < deadline
+        path.unlink()
+    waiting.join()
+    assert [entry.seq for entry in read(path)] == [1]
 
 
 def test_a_line_that_was_replaced_by_one_of_its_length_is_seen(path: Path) -> None:

@@ -290,7 +290,6 @@ def test_place_of_every_path_of_every_document_begins_its_key(tree: Tree, gap: s
     lines = text.split("\n")
     for path, value in _paths(source.data):
         place = source.position(path)
-        assert place is not None
         here = "\n".join([lines[place[0] - 1][place[1] - 1 :], *lines[place[0] :]])
         name = path[-1]
         if isinstance(name, str):

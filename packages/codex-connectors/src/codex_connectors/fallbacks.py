@@ -53,13 +53,18 @@ def enumerate_fallbacks(
 
 
 def look(store: StoreConfig, key: str) -> Fallback:
-    """Whether a local store has something at ``key``; the reason names what was looked at."""
+    """Whether a local store has something at ``key``.
+
+    The reason holds no path of this machine: it becomes part of outputs that are the same bytes everywhere.
+    """
     root = stdlib_root() if store.url.startswith("python:") else file_root(store.url)
     try:
         with explain_faults(root, key):
-            return Fallback(store.name, True, f"{_readable(root, key)} is there")
+            _check_readable(root, key)
     except CodexError as error:
-        return Fallback(store.name, False, error.message)
+        reason = error.message.replace(f"the store's folder {root}", "its folder").replace(str(root), "its folder")
+        return Fallback(store.name, False, reason)
+    return Fallback(store.name, True, f"its folder holds {key!r}" if key else "its folder is there")
 
 
 def read_or_fall_back(
@@ -117,12 +122,11 @@ def _names(store: StoreConfig, stores: Mapping[str, StoreConfig]) -> Iterator[st
             pending.extend(stores[name].fallbacks if name in stores else ())
 
 
-def _readable(root: Path, key: str) -> Path:
-    """The path of ``key``; OSError or KeyRefused if nothing can be read there."""
+def _check_readable(root: Path, key: str) -> None:
+    """Raise OSError or KeyRefused if nothing can be read at ``key``."""
     folders, name = split_key(key) if key else ((), ".")
     with open_folder(root, folders) as folder:
         os.close(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder))
-    return root / key
 
 
 def _ask(store: StoreConfig, key: str, policy: Policy, now: datetime, stage: str) -> Fallback:

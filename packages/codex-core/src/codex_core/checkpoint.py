@@ -1,8 +1,9 @@
-"""Checkpoints and model folders: the manifest that names every file with its digest, and what the weights were made from.
+"""Checkpoints and model folders: the manifest that names every file with its digest, and what it was made from.
 
 A folder holds its files and ``manifest.json``, the canonical JSON of
 
-    {"schema": "codex.checkpoint/1", "step": n, "files": [[path, size, digest], ...], "made_from": {..}, "environment": {..}}
+    {"schema": "codex.checkpoint/1", "step": n, "files": [[path, size, digest], ..],
+     "made_from": {..}, "environment": {..}}
 
 ``made_from`` (task, data, code, params, seed) decides the weights on one machine; ``environment`` (threads, versions,
 processor) is what else their bits depend on.

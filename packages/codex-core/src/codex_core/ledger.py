@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["TORN", "Ledger", "LedgerEntry", "LedgerReport", "read", "verify"]
 
 _BLOCK = 2**13
-_APPEND = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _OWNER_ONLY = 0o600
 
 

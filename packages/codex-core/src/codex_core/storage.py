@@ -99,7 +99,9 @@ def check_key(key: str) -> str:
     """``key`` itself, if it stays inside its store; KeyRefused if it is empty, absolute, or has ``.``, ``..``, NUL."""
     parts = key.split("/")
     if "\0" in key or any(part in {"", ".", ".."} for part in parts):
-        raise KeyRefused(f"the key {key!r} is not a relative path inside the store", hint="write it without '', '.' and '..'")
+        raise KeyRefused(
+            f"the key {key!r} is not a relative path inside the store", hint="write it without '', '.' and '..'"
+        )
     return key
 
 

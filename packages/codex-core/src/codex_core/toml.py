@@ -50,7 +50,7 @@ class TomlSource:
         """Line and column, both from 1, of the first character of the key at ``path``; columns count characters.
 
         An item of an array is where the item begins; a table of ``[[name]]`` is where the name begins. A path that
-        the document does not have is where the nearest table around it is; the document itself begins at its first character.
+        the document does not have is where the nearest table around it is; the document itself is at 1, 1.
         """
         for length in range(len(path), 0, -1):
             if (offset := self._offsets.get(path[:length])) is not None:

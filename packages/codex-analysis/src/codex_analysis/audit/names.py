@@ -27,7 +27,7 @@ class Scope:
     qualname: str = ""
     parent: Scope | None = None
     is_class: bool = False
-    bindings: dict[str, list[str]] = field(default_factory=dict)
+    bindings: dict[str, set[str]] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
 
     def inner_name(self, name: str) -> str:
@@ -38,7 +38,7 @@ class Scope:
 
     def bind(self, name: str, meaning: str) -> None:
         """Let ``name`` stand for ``meaning`` as well."""
-        self.bindings.setdefault(name, []).append(meaning)
+        self.bindings.setdefault(name, set()).add(meaning)
 
     def bind_unknown(self, name: str) -> None:
         """Let ``name`` stand for something that only a run would tell, and so no longer for what it means outside."""
@@ -55,7 +55,7 @@ class Scope:
         found = (".".join((origin, *parts[1:])) for origin in self._origins(parts[0]) if origin != _UNKNOWN)
         return frozenset(_canonical(meaning) for meaning in found)
 
-    def _origins(self, name: str) -> list[str]:
+    def _origins(self, name: str) -> set[str]:
         scope: Scope | None = self
         stars: list[str] = []
         while scope is not None:
@@ -63,7 +63,7 @@ class Scope:
                 return scope.bindings[name]
             stars += scope.stars
             scope = scope.parent
-        return [f"{module}.{name}" for module in (*stars, "builtins")]
+        return {f"{module}.{name}" for module in (*stars, "builtins")}
 
 
 def bind_statement(scope: Scope, statement: ast.stmt) -> None:
@@ -95,7 +95,7 @@ def _bind_target(scope: Scope, target: ast.expr, value: ast.expr) -> None:
     if target.id == "TYPE_CHECKING" and isinstance(value, ast.Constant) and value.value is False:
         scope.bind(target.id, "typing.TYPE_CHECKING")  # type checkers take this spelling, which spares the import
         return
-    for meaning in sorted(scope.meanings(value)) or [_UNKNOWN]:
+    for meaning in scope.meanings(value) or {_UNKNOWN}:
         scope.bind(target.id, meaning)
 
 

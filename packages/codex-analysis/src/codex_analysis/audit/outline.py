@@ -12,29 +12,40 @@ from codex_analysis.audit.names import LOCAL, Scope, bind_statement
 
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 
+_ABSTRACT = frozenset(f"abc.abstract{kind}" for kind in ("method", "property", "classmethod", "staticmethod"))
+_PROPERTY_PARTS = frozenset({"getter", "setter", "deleter"})
+
 
 @dataclass(frozen=True, eq=False)
 class Class:
-    """A class statement: its scope, what each of its bases and its metaclass may mean, and its functions by name."""
+    """A class statement: its scope, what each of its bases and its metaclass may mean, and its functions by name.
+
+    ``parents`` are the bases that this module defines, ``children`` the classes of this module that have it as such.
+    ``abstract`` are the names of its abstract members.
+    """
 
     node: ast.ClassDef
     scope: Scope
     bases: tuple[frozenset[str], ...]
     metaclass: frozenset[str]
+    parents: tuple[Class, ...]
+    children: list[Class] = field(default_factory=list)
     methods: dict[str, list[Function]] = field(default_factory=dict)
+    abstract: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A def statement: its scope, and what each of its decorators may mean.
+    """A def statement: its scope, and all that its decorators may mean.
 
     ``owner`` is the class whose member it is; ``unrun`` says that only type checkers read it.
     """
 
     node: Def
     scope: Scope
-    decorators: tuple[frozenset[str], ...]
+    decorators: frozenset[str]
     owner: Class | None
+    abstract: bool
     unrun: bool
 
 
@@ -52,22 +63,15 @@ class Raise:
 class Outline:
     """What a module defines and raises, in the order of its text.
 
-    ``starts`` has the line (from 1) and the column (from 0, in bytes) of every statement.
+    ``starts`` has the line (from 1) and the column (from 0, in bytes) of every statement. ``latest`` has the classes by
+    what ``Scope.meanings`` calls them; of two with one name, the second.
     """
 
     classes: list[Class] = field(default_factory=list)
     functions: list[Function] = field(default_factory=list)
     raises: list[Raise] = field(default_factory=list)
     starts: list[tuple[int, int]] = field(default_factory=list)
-
-    def bases(self, item: Class) -> list[Class]:
-        """The classes of this module that ``item`` names among its bases."""
-        meanings = [meaning for base in item.bases for meaning in sorted(base)]
-        return [base for meaning in meanings for base in self._by_meaning.get(meaning, ()) if base is not item]
-
-    def derived(self, item: Class) -> list[Class]:
-        """The classes of this module that name ``item`` among their bases."""
-        return self._derived.get(item, [])
+    latest: dict[str, Class] = field(default_factory=dict)
 
     def qualname_at(self, line: int) -> str:
         """The qualified name of the innermost class or function whose lines hold ``line``; empty for none."""
@@ -79,22 +83,6 @@ class Outline:
                 return qualname
             index = around
         return ""
-
-    @cached_property
-    def _by_meaning(self) -> dict[str, list[Class]]:
-        """The classes by what ``Scope.meanings`` calls them; a name that is defined twice has two."""
-        found: dict[str, list[Class]] = {}
-        for item in self.classes:
-            found.setdefault(LOCAL + item.scope.qualname, []).append(item)
-        return found
-
-    @cached_property
-    def _derived(self) -> dict[Class, list[Class]]:
-        found: dict[Class, list[Class]] = {}
-        for item in self.classes:
-            for base in self.bases(item):
-                found.setdefault(base, []).append(item)
-        return found
 
     @cached_property
     def _spans(self) -> tuple[list[int], list[tuple[int, int, str]]]:
@@ -142,23 +130,37 @@ _Inside = list[tuple[ast.stmt, _Place]]
 
 def _enter_function(node: Def, place: _Place) -> _Inside:
     scope = Scope(place.scope.inner_name(node.name), place.scope)
-    decorators = tuple(place.scope.meanings(decorator) for decorator in node.decorator_list)
-    function = Function(node, scope, decorators, place.owner, place.unrun)
-    place.scope.bind_unknown(node.name)
+    decorators = frozenset().union(*(place.scope.meanings(decorator) for decorator in node.decorator_list))
+    abstract = not _ABSTRACT.isdisjoint(decorators) or _extends_abstract_property(node, place.owner)
+    function = Function(node, scope, decorators, place.owner, abstract, place.unrun)
     place.outline.functions.append(function)
+    place.scope.bind_unknown(node.name)
     if place.owner is not None:
         place.owner.methods.setdefault(node.name, []).append(function)
+        place.owner.abstract.update({node.name} if abstract else ())
     inside = _Place(place.outline, scope, None, function, place.unrun)
     return [(inner, inside) for inner in node.body]
+
+
+def _extends_abstract_property(node: Def, owner: Class | None) -> bool:
+    """Whether a decorator is ``NAME.setter`` or another part of a property, and NAME is abstract."""
+    parts = (item for item in node.decorator_list if isinstance(item, ast.Attribute) and item.attr in _PROPERTY_PARTS)
+    names = {item.value.id for item in parts if isinstance(item.value, ast.Name)}
+    return owner is not None and not names.isdisjoint(owner.abstract)
 
 
 def _enter_class(node: ast.ClassDef, place: _Place) -> _Inside:
     scope = Scope(place.scope.inner_name(node.name), place.scope, is_class=True)
     bases = tuple(place.scope.meanings(base) for base in node.bases)
     metaclass = (place.scope.meanings(word.value) for word in node.keywords if word.arg == "metaclass")
-    item = Class(node, scope, bases, frozenset().union(*metaclass))
-    place.scope.bind(node.name, LOCAL + scope.qualname)
+    latest = place.outline.latest
+    parents = tuple(latest[meaning] for base in bases for meaning in sorted(base) if meaning in latest)
+    item = Class(node, scope, bases, frozenset().union(*metaclass), parents)
+    for parent in parents:
+        parent.children.append(item)
     place.outline.classes.append(item)
+    latest[LOCAL + scope.qualname] = item
+    place.scope.bind(node.name, LOCAL + scope.qualname)
     inside = _Place(place.outline, scope, item, None, place.unrun)
     return [(inner, inside) for inner in node.body]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from codex_analysis.audit.findings import Finding, Sighting, identify, plain
 from codex_analysis.audit.markers import find_markers
+from codex_analysis.audit.no_ops import NoOps
 from codex_analysis.audit.outline import draw_outline
 from codex_analysis.audit.read import Unreadable, read_source
 from codex_analysis.audit.shapes import empty_form, raise_message, raises_not_implemented
@@ -66,10 +67,11 @@ def _markers(text: str, outline: Outline) -> Iterator[Sighting]:
 
 
 def _empty_bodies(outline: Outline) -> Iterator[Sighting]:
+    no_ops = NoOps(outline)
     for item in outline.functions:
         form = empty_form(item.node)
         if form is not None:
-            verdict, why = judge_empty(item, outline)
+            verdict, why = judge_empty(item, no_ops)
             place = (item.node.lineno, item.node.col_offset)
             yield Sighting("empty-body", *place, verdict, item.scope.qualname, form, f"only {form}", why)
 

@@ -59,7 +59,7 @@ def _details(stage: StageReport) -> Iterator[str]:
         yield from _refusal(stage, stage.refusal)
     elif stage.why != (NEVER_RAN,) or stage.state != "ran":
         yield from stage.why
-    if stage.log:
+    if stage.log and stage.refusal is None:
         yield "the end of its log:"
         yield from (f"  {line}" for line in stage.log)
 
