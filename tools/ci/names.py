@@ -20,9 +20,10 @@ from tools.ci.projects import ROOT
 SUFFIXES = {"", ".cfg", ".html", ".ini", ".md", ".py", ".rst", ".sh", ".toml", ".txt", ".yaml", ".yml"}
 
 _END = r"[^\n`;|&]*"
+_OPTIONS = r"(?:-\S+[ \t]+(?:[^-\s`;|&]\S*[ \t]+)?)*?"  # before the verb, some with a value
 _COMMAND = re.compile(
     r"\b(?:"
-    r"(?:pip3?|pipx|conda|mamba|uv[ \t]+tool)[ \t]+(?:[^\s`;|&]+[ \t]+)*?(?:install|download|wheel|run)\b"
+    rf"(?:pip3?|pipx|conda|mamba|uv[ \t]+tool)[ \t]+{_OPTIONS}(?:install|download|wheel|run)\b"
     r"|(?:uv|poetry|pdm)[ \t]+add\b"
     r"|uvx\b"
     r"|uv[ \t]+run[ \t]+(?:[^\s`;|&]+[ \t]+)*?--with\b"

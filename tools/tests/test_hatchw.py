@@ -137,6 +137,7 @@ def clone(tmp_path: Path) -> Clone:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_first_starts_heal_each_other_and_later_ones_follow_changes(clone: Clone) -> None:
     where = f"{clone.root / 'packages' / 'codex-toy' / 'src' / 'codex_toy' / '__init__.py'} ['two words']\n"
     hatch = clone.root / ".hatch"

@@ -42,6 +42,7 @@ def test_a_folder_of_other_things_is_never_emptied(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_connectors_installs_from_its_wheelhouse_with_the_index_switched_off(tmp_path: Path) -> None:
     folder = tmp_path / "a house of wheels"
     command = [sys.executable, "-m", "tools.wheelhouse", "codex-connectors", "--output", str(folder)]

@@ -156,6 +156,14 @@ def test_ledger_verify_counts_entries_and_names_the_head(codex: Codex, ledger: P
     )
 
 
+def test_ledger_verify_tells_of_damaged_lines_that_were_marked(codex: Codex, ledger: Path) -> None:
+    ledger.write_bytes(ledger.read_bytes()[:-5])
+    Ledger(ledger).append("note", {}, at=datetime(2026, 1, 1, tzinfo=UTC))
+    code, out, err = codex("ledger", "verify", str(ledger))
+    assert (code, err) == (0, "")
+    assert out.endswith("the chain holds; 1 of the entries mark damaged lines before them\n")
+
+
 def test_damaged_ledger_ends_with_4_and_its_first_bad_line(codex: Codex, ledger: Path) -> None:
     lines = ledger.read_text().splitlines(keepends=True)
     ledger.write_text(lines[0] + lines[1].replace("refuse", "allowed"))

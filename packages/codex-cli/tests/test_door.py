@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -198,7 +199,7 @@ def test_closed_stream_changes_neither_the_exit_code_nor_the_other_stream(
     codex: Codex, tmp_path: Path, words: str, closed: int, other: str
 ) -> None:
     code, out, err = codex(*words.split())
-    line = f"exec {sys.executable} -m codex_cli {words} {closed}>&-"
+    line = f"exec {shlex.quote(sys.executable)} -m codex_cli {words} {closed}>&-"
     done = subprocess.run(["/bin/sh", "-c", line], check=False, cwd=tmp_path / "work", capture_output=True, text=True)
     assert done.returncode == code
     assert {"stdout": done.stdout, "stderr": done.stderr}[other] == {"stdout": out, "stderr": err}[other]

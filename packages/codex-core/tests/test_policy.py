@@ -229,7 +229,7 @@ def test_decide_is_pure(policy: Policy, request: Request) -> None:
 SPELLINGS = st.sampled_from(
     [
         lambda url: url[: url.index("/", 8)].upper() + url[url.index("/", 8) :],
-        lambda url: url.replace(":443/", "/", 1) if url.startswith("https") else url.replace(":80/", "/", 1),
+        lambda url: url.replace(":443/", "/", 1) if url.lower().startswith("https") else url.replace(":80/", "/", 1),
         lambda url: url.replace("example:", "EXAMPLE.:"),
         lambda url: url[:8] + url[8:].replace("/a", "/%61"),
         lambda url: url[:8] + url[8:].replace("/b", "/x/../%2e/b"),

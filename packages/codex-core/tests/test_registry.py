@@ -276,8 +276,9 @@ OBJECTS = {
     "codex.tasks": """
 class Task:
     contract = 1
+    def params(self): ...
     def train(self, run, params): ...
-    def evaluate(self, model, data): ...
+    def evaluate(self, model, data, *, limit=None): ...
     def load(self, model): ...
 it = Task()
 """,
@@ -296,6 +297,7 @@ class it:
     "codex.targets": """
 class it:
     contract = 1
+    def observe(self): ...
     def plan(self, bundle, current): ...
     def apply(self, plan): ...
     def status(self): ...
@@ -325,10 +327,10 @@ def test_a_plug_in_that_keeps_the_contract_of_its_kind_is_ok(
     {
         "codex.connectors": "a connector it lacks delete, read, scan, stat, write",
         "codex.providers": "a provider it lacks search",
-        "codex.targets": "a target it lacks apply, plan, status",
+        "codex.targets": "a target it lacks apply, observe, plan, status",
         "codex.writers": "a writer it lacks close, write",
         "codex.stages": "a stage it lacks __call__, params",
-        "codex.tasks": "a task it lacks evaluate, load, train",
+        "codex.tasks": "a task it lacks evaluate, load, params, train",
     }.items(),
 )
 def test_what_a_plug_in_lacks_is_named(install: Install, tmp_path: Path, group: str, lacks: str) -> None:

@@ -2,11 +2,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from codex_core.digest import canonical_json, digest_bytes
-from codex_core.policy import Decision
-from codex_core.status import Bundle, Condition, Observed, Plan, Spec, StatusBlock, Step, Target, TargetFallback
+from codex_core.policy import Decision, Layer, Policy, Rule
+from codex_core.status import (
+    Bundle,
+    Condition,
+    Observed,
+    Plan,
+    Spec,
+    StatusBlock,
+    Step,
+    Target,
+    TargetConfig,
+    TargetContext,
+    TargetFallback,
+)
 
 SPEC = Spec("prod", "dir", "file:///srv/models", "sha256:aa", "sha256:bb", "sha256:cc", 3)
 STEPS = (
@@ -17,6 +30,8 @@ CONDITION = Condition("Ready", "False", "Refused", "the policy refused a step", 
 DECISION = Decision("refuse", None, "no rule", "a rule", "https://a.example:443/", "write", "deploy", "sha256:bb")
 FALLBACK = TargetFallback(1, "mirror", usable=True, reason="its folder can be written")
 BLOCK = StatusBlock(SPEC, STEPS, (CONDITION,), (DECISION,), (FALLBACK,), {"mode": "offline", "pid": 7})
+RECORDED: list[Decision] = []
+CONTEXT = TargetContext(Path("/pipeline"), {}, Policy(), "deploy", datetime(2026, 3, 4, tzinfo=UTC), RECORDED.append)
 
 CONTENT = {
     "apiVersion": "codex/v1",
@@ -103,10 +118,16 @@ def test_a_target_is_known_by_its_members() -> None:
     class Nowhere:
         contract = 1
 
+        def __init__(self, config: TargetConfig, context: TargetContext) -> None:
+            self.name = config.name
+
+        def observe(self) -> Observed | None:
+            return None
+
         def plan(self, bundle: Bundle, current: Observed | None) -> Plan:
             before = current.resources if current else {}
             steps = tuple(Step("keep", name, digest, digest, bundle.name) for name, digest in before.items())
-            return Plan(SPEC, steps)
+            return Plan(bundle, SPEC, steps)
 
         def apply(self, plan: Plan) -> StatusBlock:
             return StatusBlock(plan.spec, plan.steps, ())
@@ -114,8 +135,27 @@ def test_a_target_is_known_by_its_members() -> None:
         def status(self) -> StatusBlock:
             return BLOCK
 
-    target = Nowhere()
+    target = Nowhere(TargetConfig("prod", "dir", "file:served"), CONTEXT)
     assert isinstance(target, Target)
     plan = target.plan(Bundle(Path("layout"), "lm", "sha256:aa"), Observed({"a": "sha256:01"}))
     assert target.apply(plan).plan == (Step("keep", "a", "sha256:01", "sha256:01", "lm"),)
     assert target.plan(Bundle(Path("layout"), "lm", "sha256:aa"), None).steps == ()
+
+
+def test_a_context_records_what_it_decides_and_not_what_it_judges() -> None:
+    RECORDED.clear()
+    judged = CONTEXT.judge("write", "https://a.example/v2/lm/manifests/1")
+    assert (judged.verdict, judged.stage, RECORDED) == ("refuse", "deploy", [])
+    assert CONTEXT.decide("write", "https://a.example/v2/lm/manifests/1") == judged
+    assert RECORDED == [judged]
+
+
+def test_the_remedy_of_a_request_with_a_scope_allows_all_of_it() -> None:
+    urls = ("https://a.example/v2/lm/blobs/uploads/", "https://a.example/v2/lm/manifests/1")
+    scope = "https://a.example:443/v2/lm/**"
+    [remedy] = {CONTEXT.judge("write", url, scope=scope).remedy for url in urls}
+    assert remedy is not None
+    assert f'url = "{scope}"' in remedy
+    allowing = Policy((Layer("codex.toml", allow=(Rule("a", scope, ("write",), ("deploy",)),)),))
+    context = dataclasses.replace(CONTEXT, policy=allowing)
+    assert all(context.judge("write", url, scope=scope).allowed for url in urls)

@@ -39,7 +39,9 @@ def test_what_cannot_be_read_is_named_with_its_reason_and_line() -> None:
     assert reason("x = 1".encode("utf-16"))[0] == "holds a null byte"
 
 
-@pytest.mark.parametrize("source", ["-" * 100_000 + "1", "if a: pass\n" + "elif a: pass\n" * 100_000, "(" * 1_000])
+@pytest.mark.parametrize(
+    "source", ["-" * 100_000 + "1", "if a: pass\n" + "elif a: pass\n" * 100_000, "(" * 1_000, "a" + ".b" * 100_000]
+)
 def test_a_file_that_is_nested_too_deeply_is_unreadable(source: str) -> None:
     assert reason(source.encode())[0].startswith("does not parse: ")
 

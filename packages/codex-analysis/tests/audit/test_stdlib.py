@@ -58,8 +58,8 @@ def test_every_fingerprint_is_its_own(audit: Audit) -> None:
     assert len({item.fingerprint for item in audit.findings}) == len(audit.findings)
 
 
-def test_an_audit_takes_at_most_three_times_as_long_as_parsing_the_same_files() -> None:
-    """The ratio is near 1.5; both are timed by this process's own clock, on files that are in memory by then."""
+def test_an_audit_takes_at_most_four_times_as_long_as_parsing_the_same_files() -> None:
+    """The ratio is near 1.7; both are timed by this process's own clock, on files that are in memory by then."""
     folder = STDLIB / "asyncio"
     files = [path.read_bytes() for path in folder.glob("*.py")]
 
@@ -78,4 +78,4 @@ def test_an_audit_takes_at_most_three_times_as_long_as_parsing_the_same_files() 
             start = time.process_time()
             work()
             best[work] = min(best.get(work, 1e9), time.process_time() - start)
-    assert best[audit_all] < 3 * best[parse_all]
+    assert best[audit_all] < 4 * best[parse_all]

@@ -264,8 +264,21 @@ def test_the_else_of_not_type_checking_is_a_contract() -> None:
     assert verdicts(source) == {"a": "stub", "b": "contract"}
 
 
+def test_conditions_inside_do_not_end_what_only_type_checkers_read() -> None:
+    source = """
+    from typing import TYPE_CHECKING
+    if TYPE_CHECKING:
+        if not x:
+            def a(): ...
+        else:
+            def b(): ...
+    """
+    assert verdicts(source) == {"a": "contract", "b": "contract"}
+
+
 def test_another_condition_of_that_name_is_no_contract() -> None:
     assert verdicts("from mine import TYPE_CHECKING\nif TYPE_CHECKING:\n    def a(): ...\n") == {"a": "stub"}
+    assert verdicts("TYPE_CHECKING = True\nif TYPE_CHECKING:\n    def a(): ...\n") == {"a": "stub"}
     assert verdicts("TYPE_CHECKING = True\nif TYPE_CHECKING or x:\n    def a(): ...\n") == {"a": "stub"}
 
 

@@ -222,7 +222,8 @@ def verify(file: LedgerFile = None, json: Json = False) -> Reply:
     body = {"entries": report.entries, "head": report.head, "bad_line": report.bad_line}
     text = f"{path}: {report.entries} entries\nhead {report.head or 'none'}"
     if report.bad_line is None:
-        return Reply(body, f"{text}\nthe chain holds")
+        marked = f"; {report.torn} of the entries mark damaged lines before them" if report.torn else ""
+        return Reply(body, f"{text}\nthe chain holds{marked}")
     message = f"the chain does not hold: {report.reason}"
     problem = Problem(LedgerDamaged.code, message, file=str(path), line=report.bad_line)
     return Reply(body, f"{text}, the last good one", LedgerDamaged.exit_code, (problem,))

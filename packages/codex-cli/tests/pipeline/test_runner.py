@@ -290,6 +290,30 @@ def test_a_folder_that_cannot_be_written_is_said_with_the_reason(project: MakePr
         chain.run()
 
 
+def test_a_store_that_is_not_there_fails_its_stage_and_a_plan_says_so(project: MakeProject) -> None:
+    text = """
+        [pipeline]
+        name = "p"
+        [stores.s]
+        url = "file:nowhere"
+        [stages.pull]
+        uses = "connectors.pull"
+        with = { from = "store://s" }
+        outputs = ["data"]
+    """
+    made = project({"codex.toml": text})
+    report = made.run()
+    assert (report.exit, states(report)) == (1, {"pull": "failed"})
+    assert "nowhere does not exist" in report.stages[0].why[0]
+    (made.root / "nowhere").mkdir()
+    (made.root / "nowhere/a").write_text("a")
+    assert states(made.run()) == {"pull": "ran"}
+    (made.root / "nowhere/a").unlink()
+    (made.root / "nowhere").rmdir()
+    assert states(made.plan()) == {"pull": "stale"}
+    assert "nowhere does not exist" in why(made.plan(), "pull")[0]
+
+
 REFUSED = """
     from codex_core.errors import PolicyRefused
 

@@ -19,11 +19,6 @@ store = typer.Typer(rich_markup_mode=None, context_settings=_SETTINGS, help="Wha
 app.add_typer(store, name="store")
 
 
-@app.callback()
-def root() -> None:
-    """Keep `store` a word of its own."""
-
-
 P = Annotated[str, typer.Argument(metavar="P", help="store://NAME[/KEY], a local path, or a store URL.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on stdout.")]
 UseFallback = Annotated[

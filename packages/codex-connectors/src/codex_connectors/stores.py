@@ -104,7 +104,7 @@ def open_connector(
     ``policy`` judges a remote store's requests for ``stage``, at the times that ``now`` gives (default: the clock's);
     no policy allows none. ``record`` gets each Decision. ``stores`` are those that ``store://NAME`` may name.
     """
-    judge = Judge(policy or Policy(), stage, now or _clock, record or _forget)
+    judge = Judge(policy or Policy(), stage, now or _clock, record or (lambda decision: None))
     if not url.startswith(PLACE_SCHEME):
         return connect(StoreConfig(url, absolute_store_url(url, Path.cwd()), endpoint), judge)
     place = parse_place(url)
@@ -157,7 +157,3 @@ def _gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _clock() -> datetime:
     return datetime.now(UTC)
-
-
-def _forget(decision: Decision) -> None:
-    """Nobody asked for the Decision; a refusal carries its own."""

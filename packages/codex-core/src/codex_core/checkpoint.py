@@ -58,13 +58,22 @@ def read_manifest(folder: Path) -> CheckpointManifest:
     try:
         with open_regular(path) as stream:
             text = stream.read()
-        data = json.loads(text)
-        files = tuple(FileEntry(str(name), int(size), str(digest)) for name, size, digest in data["files"])
-        manifest = CheckpointManifest(int(data["step"]), files, dict(data["made_from"]), dict(data["environment"]))
-    except (OSError, DigestError, ValueError, KeyError, TypeError) as error:
+    except (OSError, DigestError) as error:
         raise VerificationError(f"{path} is no manifest of a checkpoint: {error}") from error
-    if data.get("schema") != SCHEMA or text != manifest_bytes(manifest):
-        raise VerificationError(f"{path} is not the canonical manifest of a checkpoint", hint="it was edited or cut")
+    return parse_manifest(text, name=str(path))
+
+
+def parse_manifest(text: bytes, *, name: str = MANIFEST) -> CheckpointManifest:
+    """The manifest with the bytes ``text``, which an error calls ``name``; VerificationError if it is none."""
+    try:
+        data = json.loads(text)
+        files = tuple(FileEntry(str(path), int(size), str(digest)) for path, size, digest in data["files"])
+        manifest = CheckpointManifest(int(data["step"]), files, dict(data["made_from"]), dict(data["environment"]))
+        canonical = manifest_bytes(manifest)
+    except (DigestError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise VerificationError(f"{name} is no manifest of a checkpoint: {error}") from error
+    if data.get("schema") != SCHEMA or text != canonical:
+        raise VerificationError(f"{name} is not the canonical manifest of a checkpoint", hint="it was edited or cut")
     return manifest
 
 

@@ -3,6 +3,8 @@
     CodexError                                code               exit  also a
     ├── ConfigError                           config.invalid        2  ValueError
     │   └── UsageError                        usage.invalid         2  ValueError
+    ├── ContentRefused                        content.refused       1  ValueError
+    ├── DeploymentFailed                      deploy.failed         1  RuntimeError
     ├── DigestError                           digest.refused        1  ValueError
     ├── UrlError                              url.invalid           2  ValueError
     ├── PolicyRefused                         policy.refused       77  PermissionError
@@ -11,6 +13,8 @@
     ├── LedgerUnavailable                     ledger.unavailable    1  OSError
     ├── VerificationError                     verify.mismatch       4  ValueError
     ├── RunLocked                             run.locked            5  BlockingIOError
+    ├── InexactResume                         run.inexact           2  ValueError
+    ├── LossNotFinite                         run.not_finite        1  FloatingPointError
     ├── StorageError                          store.failed          1  OSError
     │   ├── ObjectMissing                     store.missing         1  FileNotFoundError
     │   ├── ObjectExists                      store.exists          1  FileExistsError
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from codex_core.policy import Decision
     from codex_core.storage import Fallback
 
-_ASK_FOR_IT = "--fallback, or fallback = true in a pull"
+_READ_FALLBACK = "read its fallback {!r} (--fallback, or fallback = true in a pull)"
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,18 @@ class UsageError(ConfigError):
     code = "usage.invalid"
 
 
+class ContentRefused(CodexError, ValueError):
+    """A file may not go into a bundle: it is a pickle, an archive, or something else that is not plain data."""
+
+    code = "content.refused"
+
+
+class DeploymentFailed(CodexError, RuntimeError):
+    """A target could not take a bundle; what stood there still stands there."""
+
+    code = "deploy.failed"
+
+
 class DigestError(CodexError, ValueError):
     """Something has no canonical form or no digest: a NaN, an integer beyond 2^53, a link, a special file."""
 
@@ -127,17 +143,15 @@ class UrlError(CodexError, ValueError):
 class PolicyRefused(CodexError, PermissionError):
     """The policy does not allow this request; ``decision`` says which rule, why, and what would allow it.
 
-    ``fallbacks`` are the other stores that hold the same things. The hint names the usable ones in comment lines below
-    the remedy, so that it still is TOML ready to paste.
+    ``fallbacks`` are the other stores that hold the same things, or other targets. The hint names the usable ones in
+    comment lines below the remedy, so that it still is TOML ready to paste; ``use`` is what to do with one.
     """
 
     code = "policy.refused"
     exit_code = 77
 
-    def __init__(self, decision: Decision, *, fallbacks: tuple[Fallback, ...] = ()) -> None:
-        usable = [
-            f"# or read its fallback {one.store!r} ({_ASK_FOR_IT}): {one.reason}" for one in fallbacks if one.usable
-        ]
+    def __init__(self, decision: Decision, *, fallbacks: tuple[Fallback, ...] = (), use: str = _READ_FALLBACK) -> None:
+        usable = [f"# or {use.format(one.store)}: {one.reason}" for one in fallbacks if one.usable]
         super().__init__(decision.reason, hint="\n".join([decision.remedy or "", *usable]).strip() or None)
         self.decision = decision
         self.fallbacks = fallbacks
@@ -179,6 +193,23 @@ class RunLocked(CodexError, BlockingIOError):
 
     code = "run.locked"
     exit_code = 5
+
+
+class InexactResume(CodexError, ValueError):
+    """A training run would not go on to the same bits; ``differences`` are what is not as it was, ``threads: 1 -> 2``."""
+
+    code = "run.inexact"
+    exit_code = 2
+
+    def __init__(self, message: str, *, differences: Iterable[str] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.differences = tuple(differences)
+
+
+class LossNotFinite(CodexError, FloatingPointError):
+    """A training run logged a loss that is NaN or infinite; the message names the batch."""
+
+    code = "run.not_finite"
 
 
 class StorageError(CodexError, OSError):

@@ -122,12 +122,16 @@ class Policy:
 
 @dataclass(frozen=True)
 class Request:
-    """One wish to reach an endpoint: ``url`` in any spelling, ``actor`` who asks, ``stage`` on whose behalf."""
+    """One wish to reach an endpoint: ``url`` in any spelling, ``actor`` who asks, ``stage`` on whose behalf.
+
+    ``scope`` is a pattern of every URL that the same work needs by this verb: a remedy then allows all of it at once.
+    """
 
     verb: Verb
     url: str
     stage: str
     actor: str = "codex"
+    scope: str | None = None
 
 
 @dataclass(frozen=True)
@@ -262,8 +266,8 @@ def _near_miss(policy: Policy, asked: _Asked, url: RequestUrl) -> str:
 
 
 def _rule_to_paste(asked: _Asked, url: RequestUrl) -> str:
-    """The narrowest rule that would allow the request, as TOML, with an id that the policy does not have yet."""
-    pattern = f"{url.origin}/**" if asked.request.verb == "connect" else str(url)
+    """The narrowest rule that would allow the request, or its scope, as TOML, with an id that is still free."""
+    pattern = f"{url.origin}/**" if asked.request.verb == "connect" else asked.request.scope or str(url)
     return "\n".join(
         (
             "[[policy.allow]]",

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 from codex_core.digest import digest_json
+from codex_core.policy import Request, decide
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
-    from codex_core.policy import Decision
+    from codex_core.policy import Decision, Policy, Verb
 
 API_VERSION = "codex/v1"
 KIND = "StatusBlock"
@@ -34,11 +37,15 @@ class TargetConfig:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A packaged model: the folder of its OCI image layout, its name, and the digest of its model manifest."""
+    """A packaged model: the folder of its OCI image layout, its name, and the digest of its model manifest.
+
+    ``resources`` are the digests of what it is made of, by name: ``manifest``, ``config``, and ``files/PATH``.
+    """
 
     path: Path
     name: str
     digest: str
+    resources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,9 @@ class Spec:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an apply would do, in the order in which it would be done."""
+    """What an apply would do with ``bundle``, in the order in which it would be done."""
 
+    bundle: Bundle
     spec: Spec
     steps: tuple[Step, ...]
 
@@ -156,11 +164,47 @@ class StatusBlock:
         }
 
 
+@dataclass(frozen=True)
+class TargetContext:
+    """What a target may use besides its table: where relative URLs begin, the other targets, and the policy.
+
+    ``stage`` is on whose behalf it asks the policy at the time ``now``; ``record`` keeps a Decision. ``observed`` is
+    what the caller knows of itself for that part of a block: at, host, pid, ledger.
+    """
+
+    root: Path
+    targets: Mapping[str, TargetConfig]
+    policy: Policy
+    stage: str
+    now: datetime
+    record: Callable[[Decision], None]
+    observed: Mapping[str, object] = field(default_factory=dict)
+
+    def judge(self, verb: Verb, url: str, *, scope: str | None = None) -> Decision:
+        """The policy's answer to a request that nobody makes yet, so that it is not recorded."""
+        return decide(self.policy, Request(verb, url, self.stage, "target", scope), now=self.now)
+
+    def decide(self, verb: Verb, url: str, *, scope: str | None = None) -> Decision:
+        """The policy's answer to a request, recorded."""
+        decision = self.judge(verb, url, scope=scope)
+        self.record(decision)
+        return decision
+
+
 @runtime_checkable
 class Target(Protocol):
-    """Where a bundle goes. ``contract`` is the version of this protocol it was written for."""
+    """Where a bundle goes. ``contract`` is the version of this protocol it was written for.
+
+    The entry point of ``codex.targets`` for a kind of target is a class, made from the target's table and a context.
+    """
 
     contract: ClassVar[int]
+
+    def __init__(self, config: TargetConfig, context: TargetContext) -> None: ...
+
+    def observe(self) -> Observed | None:
+        """What stands there now; None if nothing does, or nothing that could be known without a network."""
+        ...
 
     def plan(self, bundle: Bundle, current: Observed | None) -> Plan:
         """What applying ``bundle`` would do to what stands there now; pure."""

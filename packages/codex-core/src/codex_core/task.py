@@ -24,12 +24,19 @@ class Task(Protocol):
 
     contract: ClassVar[int]
 
+    def params(self) -> type:
+        """The pydantic model of what can be set, imported on call; it forbids unknown keys."""
+        ...
+
     def train(self, run: Any, params: Any) -> None:  # Any: codex-train's Run and the task's own model
         """Train until ``params`` is satisfied, logging to and saving by ``run``."""
         ...
 
-    def evaluate(self, model: Path, data: Path) -> Mapping[str, float]:
-        """Figures of the model folder ``model`` on the held-out ``data``, by name."""
+    def evaluate(self, model: Path, data: Path, *, limit: int | None = None) -> Mapping[str, float]:
+        """Figures of the model folder ``model`` on what of ``data`` is held out, by name; the same ones each time.
+
+        ``limit`` is how much of it is judged at most: examples, or what the task counts instead.
+        """
         ...
 
     def load(self, model: Path) -> Predictor:

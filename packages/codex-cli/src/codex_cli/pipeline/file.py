@@ -236,14 +236,14 @@ class _Reader:
 
     def _check_inputs(self, stages: Mapping[str, StageSpec]) -> None:
         """An input is there already, or another stage makes it, or a folder that holds or lies in it."""
-        made = [path for stage in stages.values() for path in stage.outputs]
+        here = [item.name for item in self.root.iterdir()]
         for stage in stages.values():
+            made = [path for other in stages.values() if other is not stage for path in other.outputs]
             for index, path in enumerate(stage.inputs):
                 there = os.path.lexists(self.root / path) or any(overlap(path, output) for output in made)
                 if not there and path_mistake(path, self.root) is None:
-                    near = nearest(path, [*made, *(item.name for item in self.root.iterdir())])
                     message = f"input {path!r} of stage {stage.name!r} does not exist, and no stage makes it"
-                    self._add(("stages", stage.name, "inputs", index), message, near)
+                    self._add(("stages", stage.name, "inputs", index), message, did_you_mean(path, [*made, *here]))
 
     def _check_rule_stages(self, layer: Layer) -> None:
         """A rule for a stage that is not there would never hold: most likely the stage's name is misspelt."""

@@ -11,7 +11,7 @@ from codex_cli.pipeline.order import overlap
 from codex_cli.pipeline.records import Identity
 from codex_cli.pipeline.uses import code_digest, is_function, load_stage, validate_params
 from codex_core.digest import digest_path
-from codex_core.errors import CodexError, PolicyRefused
+from codex_core.errors import CodexError
 from codex_core.policy import Request, decide
 from codex_core.stage import StoreReader
 
@@ -81,12 +81,7 @@ class Today:
         reader = load_stage(stage.uses, self.pipeline.root)
         if not isinstance(reader, StoreReader):
             return {}
-        try:
-            return reader.sources(validate_params(reader, stage.params), self.pipeline.stores)
-        except PolicyRefused:
-            raise
-        except CodexError as error:
-            return {f"unreadable: {error.message}": None}
+        return reader.sources(validate_params(reader, stage.params), self.pipeline.stores)
 
     def _changed_outputs(self, stage: StageSpec, record: Record) -> Iterator[str]:
         if set(stage.outputs) != set(record.outputs):

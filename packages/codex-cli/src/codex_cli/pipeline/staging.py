@@ -6,7 +6,6 @@ the record is of the very bytes that it saw.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import shutil
@@ -16,13 +15,11 @@ from typing import TYPE_CHECKING
 
 from codex_core.digest import FileEntry, digest_entries, digest_path, digest_stream, open_regular, walk_files
 from codex_core.errors import DigestError, StageFailed
+from codex_core.exchange import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_RENAME_EXCHANGE = 2
-_AT_FDCWD = -100
-_libc = ctypes.CDLL(None, use_errno=True)
 _Mark = tuple[int, int, int] | None
 """Inode, time of the last change, size; None for what is not there."""
 
@@ -76,7 +73,7 @@ class StagingFolder:
         for name in self.outputs:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             _make_writable(self.path / name)
-            _exchange(self.path / name, root / name)
+            exchange(self.path / name, root / name)
         discard(self.path)
 
     def _surplus(self) -> Iterator[str]:
@@ -168,21 +165,6 @@ def _copy_bytes(source: int, target: int) -> None:
             raise
         while os.sendfile(target, source, None, 1 << 30):
             continue
-
-
-def _exchange(new: Path, place: Path) -> None:
-    """Rename ``new`` to ``place``; what stood there is then at ``new`` (renameat2(2) with RENAME_EXCHANGE)."""
-    if not os.path.lexists(place):
-        new.rename(place)
-        return
-    if _libc.renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(place), _RENAME_EXCHANGE) == 0:
-        return
-    number = ctypes.get_errno()
-    if number not in {errno.EINVAL, errno.ENOSYS}:
-        raise OSError(number, os.strerror(number), str(place))
-    old = new.with_name(f"{new.name}.replaced")  # this file system cannot exchange: the place is empty for a moment
-    place.rename(old)
-    new.rename(place)
 
 
 def _parents(name: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ _NAME_WIDTH = 14
 
 def describe_run(report: PipelineReport) -> str:
     """The stages with what they made, refusals with what to do about them, failures with the tail of their logs."""
-    head = f"{report.pipeline}: {len(report.stages)} stages, guard level {report.guard}"
+    head = f"{report.pipeline}: {_count(report)}, guard level {report.guard}"
     return "\n".join((head, "", *_stages(report.stages), "", _closing(report)))
 
 
@@ -44,6 +44,10 @@ def stage_line(stage: StageReport, *, times: bool = False) -> str:
     made = ", ".join(stage.outputs)
     when = f"  {stage.at}" if times and stage.at else ""
     return f"  {_SIGNS[stage.state]} {stage.name:<{_NAME_WIDTH}} {stage.state:<8} {seconds:>8}  {made}{when}".rstrip()
+
+
+def _count(report: PipelineReport) -> str:
+    return f"{len(report.stages)} stage{'s' if len(report.stages) != 1 else ''}"
 
 
 def _stages(stages: Iterable[StageReport], *, times: bool = False) -> Iterator[str]:
