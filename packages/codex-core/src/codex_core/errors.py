@@ -196,7 +196,7 @@ class RunLocked(CodexError, BlockingIOError):
 
 
 class InexactResume(CodexError, ValueError):
-    """A training run would not go on to the same bits; ``differences`` are what is not as it was, ``threads: 1 -> 2``."""
+    """A training run would not go on to the same bits; ``differences`` say what changed: ``threads: 1 -> 2``."""
 
     code = "run.inexact"
     exit_code = 2
