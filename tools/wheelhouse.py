@@ -21,7 +21,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tools.ci.projects import ROOT, build_wheels, closure, projects
+from tools.ci.projects import ROOT, build_wheels, closure, constraints, projects
 
 DEFAULT = ROOT / "dist" / "wheelhouse"
 
@@ -98,7 +98,8 @@ def fill(made: Path, wanted: list[Requirement], scratch: Path) -> None:
     say("fetching the wheels of third parties")
     asked = [f"{named[path]} @ {path.as_uri()}" if path in named else str(path) for path in sorted(needed)]
     python = fresh_environment(scratch / "fetching")
-    pip(python, ["wheel", "--quiet", "--wheel-dir", str(made), *asked], dict(os.environ))
+    pinned = ["--constraint", str(constraints(scratch))]
+    pip(python, ["wheel", "--quiet", "--wheel-dir", str(made), *pinned, *asked], dict(os.environ))
     for path in sorted(needed):
         shutil.copyfile(path, made / path.name)
 

@@ -102,6 +102,14 @@ def closure(wheels: dict[str, Wheel], name: str, extras: Sequence[str] = ()) -> 
     return [wheels[found] for found in done]
 
 
+def constraints(folder: Path) -> Path:
+    """A file for an installer's --constraint: the versions that hatch.toml pins for this repository's environment."""
+    wanted = tomllib.loads((ROOT / "hatch.toml").read_text(encoding="utf-8"))["envs"]["default"]["dependencies"]
+    path = folder / "constraints.txt"
+    path.write_text("".join(f"{requirement}\n" for requirement in wanted if "==" in requirement), encoding="utf-8")
+    return path
+
+
 def uv() -> str:
     """The pinned uv that tools/hatchw brought."""
     found = os.environ.get("HATCH_ENV_TYPE_VIRTUAL_UV_PATH") or shutil.which("uv")

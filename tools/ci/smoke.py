@@ -13,9 +13,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.ci.projects import Project, Wheel, build_wheels, closure, projects, uv
+from tools.ci.projects import Project, Wheel, build_wheels, closure, constraints, projects, uv
 
 HEAVY = {"torch", "mlflow", "numpy", "pandas"}
+TRAINING = {"torch", "numpy"}
 COMMAND_LINE = {"typer", "click", "rich"}
 
 # Runs in the environment; prints what is there, without importing it, and what the import brought.
@@ -74,9 +75,10 @@ def try_case(
     extras = f"[{','.join(case.extras)}]" if case.extras else ""
     asked = [f"{case.name}{extras} @ {needed[0].path.as_uri()}", *(str(wheel.path) for wheel in needed[1:])]
     python = place / "bin" / "python"
+    pinned = ["--constraint", str(constraints(place.parent))]
     for command in (
         [uv(), "venv", "--quiet", "--python", sys.executable, str(place)],
-        [uv(), "pip", "install", "--quiet", "--no-config", "--python", str(python), *asked],
+        [uv(), "pip", "install", "--quiet", "--no-config", "--python", str(python), *pinned, *asked],
         [uv(), "pip", "check", "--quiet", "--python", str(python)],
     ):
         done = subprocess.run(command, cwd=place.parent, env=environ, capture_output=True, text=True, check=False)
@@ -99,7 +101,8 @@ def forbidden(case: Case, ours: list[Project], needed: list[Wheel]) -> set[str]:
     """The modules that this installation must not bring."""
     brought = {wheel.path.name.partition("-")[0] for wheel in needed}
     siblings = {project.module for project in ours} - brought
-    return HEAVY | siblings | (set() if case.name == "codex-cli" else COMMAND_LINE)
+    heavy = HEAVY - TRAINING if "codex_train" in brought else HEAVY
+    return heavy | siblings | (set() if case.name == "codex-cli" else COMMAND_LINE)
 
 
 def foreign(origins: dict[str, str], needed: list[Wheel], purelib: Path) -> list[str]:

@@ -99,6 +99,17 @@ def test_uv_is_told_what_pip_was_told_unless_it_was_told_something_else(
     assert "UV_DEFAULT_INDEX" not in environ
 
 
+def test_find_links_on_several_lines_are_told_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hatchw = load()
+    monkeypatch.setattr(hatchw, "HOME", tmp_path)
+    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    (tmp_path / "pip.conf").write_text("[global]\nfind-links =\n    /srv/a\n    /srv/o'b\n", encoding="utf-8")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    assert hatchw.pip_settings()["find-links"] == "\n/srv/a\n/srv/o'b"
+    assert hatchw.environment()["UV_FIND_LINKS"] == "/srv/a,/srv/o'b"
+
+
 @dataclass(frozen=True)
 class Clone:
     """A small repository with the real tools/hatchw, in a folder with a space, and a home folder of its own."""

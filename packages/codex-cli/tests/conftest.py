@@ -82,11 +82,12 @@ class Project:
     def status(self) -> PipelineReport:
         return status(read_pipeline(self.root / "codex.toml"), now=NOW)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """``codex WORDS`` as a process of its own, in the project's folder."""
         return subprocess.Popen(
             [sys.executable, "-m", "codex_cli", *words],
             cwd=self.root,
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -200,7 +200,7 @@ def test_ledger_that_is_not_there_is_a_usage_error(codex: Codex, tmp_path: Path)
 
 
 def test_run_plan_and_status_agree(codex: Codex, project: Path) -> None:
-    stale = {"name": "hello", "state": "stale", "why": ["it has not run yet"], "outputs": {}}
+    stale = {"name": "hello", "state": "stale", "why": ["it has no record of a finished run"], "outputs": {}}
     assert codex("plan", "--check", cwd=project)[0] == 3
     assert json.loads(codex("plan", "--json", cwd=project)[1])["stages"] == [stale]
     code, out, err = codex("run", str(project), "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -69,6 +70,15 @@ def test_no_project_is_no_fault(tmp_path: Path) -> None:
     assert list(check_project(tmp_path)) == [
         Check("pipeline", "ok", f"there is no codex.toml in {tmp_path} or above"),
     ]
+
+
+def test_file_system_without_an_exchange_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(one: Path, other: Path) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(other))
+
+    monkeypatch.setattr("codex_cli.doctor.swap", refuse)
+    check = list(check_state(tmp_path))[-1]
+    assert (check.name, check.status, check.message) == ("rename exchange", "warn", "renameat2(2): Invalid argument")
 
 
 def test_folder_that_cannot_be_written_to_fails() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -179,15 +181,29 @@ for call in calls:
 """
 
 
+def cannot(reason: str) -> NoReturn:
+    """Skip what this machine cannot do; where CI is set, fail, because there it must be proved."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def socket_calls(command: list[str], folder: Path) -> tuple[str, list[str], int]:
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+        cannot("strace is not installed")
     trace = folder / "trace"
     strace = ["strace", "-f", "-q", "-e", "trace=network", "-e", "signal=none", "-o", str(trace)]
     done = subprocess.run([*strace, *command], cwd=folder, capture_output=True, text=True, check=False)
     if not trace.exists():
-        pytest.skip(f"strace does not work here: {done.stderr}")
+        cannot(f"strace does not work here: {done.stderr}")
     return done.stdout, [line for line in trace.read_text().splitlines() if "+++" not in line], done.returncode
+
+
+def test_a_proof_that_cannot_be_had_fails_in_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="strace is not installed"):
+        socket_calls([sys.executable], tmp_path)
 
 
 def test_a_refusal_makes_no_socket_and_no_look_up(tmp_path: Path) -> None:

@@ -124,9 +124,26 @@ def test_a_local_store_that_is_not_there_falls_back_too(bench: Bench) -> None:
 
 def test_no_digest_is_foretold_where_only_a_network_or_a_fallback_could_tell(bench: Bench) -> None:
     assert pull.sources(params(from_="store://remote/corpus"), bench.stores) == {"store://remote/corpus": None}
-    assert pull.sources(params(from_="store://gone", fallback=True), bench.stores) == {"store://gone": None}
+    bench.stores["alone"] = StoreConfig("alone", "s3://m", "https://h:9", ("gone-too", "far"))
+    bench.stores["gone-too"] = StoreConfig("gone-too", (bench.folder / "gone").as_uri())
+    bench.stores["far"] = StoreConfig("far", "s3://m", "https://h:9")
+    assert pull.sources(params(from_="store://alone", fallback=True), bench.stores) == {"store://alone": None}
     with pytest.raises(CodexError, match="does not exist"):
         pull.sources(params(from_="store://gone"), bench.stores)
+
+
+@pytest.mark.parametrize("name", ["remote", "gone"])
+def test_a_local_fallback_that_stands_in_is_foretold_and_counts(name: str, bench: Bench) -> None:
+    table: dict[str, Any] = {"from_": f"store://{name}/corpus", "fallback": True}  # Any: values of several types
+    output = bench.run(**table)
+    foretold = {f"store://{name}/corpus": None, "store://mirror/corpus": digest_folder(output)}
+    assert pull.sources(params(**table), bench.stores) == foretold == {f"store://{name}/corpus": None, **bench.pins}
+    (bench.folder / "mirror/corpus/a.txt").write_text("changed")
+    assert pull.sources(params(**table), bench.stores) != foretold
+    if name == "gone":  # and is back
+        (bench.folder / "gone/corpus").mkdir(parents=True)
+        (bench.folder / "gone/corpus/x").write_text("x")
+        assert list(pull.sources(params(**table), bench.stores)) == ["store://gone/corpus"]
 
 
 def test_nothing_matched_says_what_was_looked_at(bench: Bench) -> None:

@@ -44,6 +44,16 @@ def test_a_prefix_narrows_it() -> None:
     assert asyncio.run(keys("jso")) == []
 
 
+def test_a_prefix_that_is_no_source_file_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lib-dynload").mkdir()
+    for name in ("a.py", "LICENSE.txt", "lib-dynload/x.so"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "sitecustomize.py").symlink_to("/etc/hostname")
+    monkeypatch.setattr("codex_connectors.stdlib.stdlib_root", lambda: tmp_path)
+    names = ("a.py", "LICENSE.txt", "lib-dynload/x.so", "sitecustomize.py")
+    assert [asyncio.run(keys(name)) for name in names] == [["a.py"], [], [], []]
+
+
 def test_bytes_and_digest_are_those_of_the_file() -> None:
     async def read() -> bytes:
         return b"".join([chunk async for chunk in StdlibStore().read("json/decoder.py")])

@@ -20,8 +20,6 @@ from codex_core.toml import parse_toml
 HOME = Path("/project")
 
 VALID = """\
-[policy]
-locked = true
 [[policy.allow]]
 id = "models"
 url = "https://minio.corp:9000/models/**"
@@ -109,7 +107,7 @@ kind = "dirr"
 
 SAID = """\
 codex.toml:2:1: unknown key 'alow' in the policy; did you mean 'allow'?
-codex.toml:3:1: 'locked' in the policy must be true or false, not "yes"
+codex.toml:3:1: 'locked' in the policy: only policy files can be locked, and this release reads none; remove it
 codex.toml:7:1: 'url' in rule 'models': the pattern 'https://minio.corp/**' names no port; \
 write 'https://minio.corp:443/**'
 codex.toml:8:10: item 1 of 'verbs' in rule 'models' must be 'read', 'list', 'write', 'delete' or 'connect', \
@@ -159,7 +157,7 @@ def test_tables_become_what_core_works_with() -> None:
         Rule("other", "http://*.corp:80/x", ("connect",), None, date(2027, 1, 31)),
     )
     deny = (Rule("never", "https://[fd00::/8]:443/**", ("write",)),)
-    assert read_layer(source) == (Layer("codex.toml", allow, deny, locked=True), [])
+    assert read_layer(source) == (Layer("codex.toml", allow, deny), [])
     stores = [
         StoreConfig("models", "s3://models/v1", "https://minio.corp:9000", ("mirror", "library"), "env:MINIO"),
         StoreConfig("mirror", "file:///project/a%20b/mirror"),

@@ -45,6 +45,17 @@ def test_what_stood_in_the_place_comes_back_in_its_stead(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "place"]
 
 
+def test_a_second_rename_that_fails_brings_back_what_stood_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_libc", NoExchange(errno.EINVAL))
+    place = folder(tmp_path / "place", "old")
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "new", place)
+    assert (place / "file").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
 def test_any_other_error_leaves_both_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_libc", NoExchange(errno.EACCES))
     new, place = folder(tmp_path / "new", "new"), folder(tmp_path / "place", "old")

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from codex_core.config import read_layer
@@ -31,8 +31,8 @@ PATTERN_HOSTS = st.one_of(
 )
 SCHEMES = st.sampled_from(["http", "https"])
 PORTS = st.sampled_from([80, 443])
-PATHS = st.sampled_from(["/", "/a", "/a/b", "/a/b/c", "/a*b", "/%41/é"])
-PATTERN_PATHS = st.sampled_from(["/**", "/*", "/a", "/a/*", "/a/**", "/**/c", "/"])
+PATHS = st.sampled_from(["/", "/a", "/a/b", "/a/b/c", "/a*b", "/%41/é", "//a", "/a%2Fb", "/a%5Cb//c"])
+PATTERN_PATHS = st.sampled_from(["/**", "/*", "/a", "/a/*", "/a/**", "/**/c", "/", "//a", "/a%2F*"])
 STAGES = st.sampled_from(["train", "pull", "cli"])
 DAYS = st.sampled_from([TODAY - timedelta(1), TODAY, TODAY + timedelta(1)])
 VERB = st.sampled_from(VERBS)
@@ -127,6 +127,30 @@ def test_deny_wins_over_every_allow() -> None:
     refused = decide(policy, Request("read", "https://h.example/secret/a", "pull"), now=NOW)
     assert (refused.verdict, refused.rule) == ("refuse", "never")
     assert refused.reason == "rule 'never' denies read of https://h.example:443/secret/a"
+
+
+@pytest.mark.parametrize("path", ["//secret/x", "/secret%2Fx", "/%2fsecret/x", "/secret%5cx", "/a//../secret/x"])
+def test_no_spelling_talks_a_deny_away(path: str) -> None:
+    policy = _policy(_rule(), deny=(_rule(id="never", url="https://h.example:443/secret/**"),))
+    assert not decide(policy, Request("read", f"https://h.example{path}", "pull"), now=NOW).allowed
+
+
+def test_deny_says_in_which_reading_it_matches() -> None:
+    policy = _policy(_rule(), deny=(_rule(id="never", url="https://h.example:443/secret/**"),))
+    refused = decide(policy, Request("read", "https://h.example/secret%2fx", "pull"), now=NOW)
+    assert (refused.rule, refused.url) == ("never", "https://h.example:443/secret%2Fx")
+    assert refused.reason == (
+        "rule 'never' denies read of https://h.example:443/secret%2Fx (to some servers /secret/x)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "allowed"),
+    [("/**", True), ("/@scope**", True), ("/@scope%2Fname", True), ("/@scope/*", False), ("/*", False)],
+)
+def test_encoded_slash_is_allowed_by_a_rule_that_covers_its_readings(pattern: str, allowed: bool) -> None:
+    policy = _policy(_rule(url=f"https://h.example:443{pattern}"))
+    assert decide(policy, Request("read", "https://h.example/@scope%2fname", "pull"), now=NOW).allowed == allowed
 
 
 def test_first_allow_that_matches_is_named_across_layers() -> None:
@@ -252,6 +276,26 @@ def test_every_spelling_of_a_request_gets_the_same_decision(
     assert decide(policy, replace(request, url=url), now=NOW) == decide(policy, request, now=NOW)
 
 
+SLASHES = st.sampled_from(["/", "//", "%2F", "%2f%2F", "/%2F", "%5C", "/%5c"])
+PARTS = st.lists(st.tuples(SLASHES, st.sampled_from(["a", "b", "..", "."])), min_size=1, max_size=4)
+EFFECTS = st.sampled_from([("/**", "/a/**"), ("/**", "/b"), ("/**", "/*/a"), ("/*", None), ("/b/*", None)])
+
+
+@settings(max_examples=500)
+@given(EFFECTS, PARTS)
+def test_no_spelling_of_its_slashes_allows_what_is_refused(
+    effects: tuple[str, str | None], parts: list[tuple[str, str]]
+) -> None:
+    allow, *deny = (_rule(url=f"https://h.example:443{path}") for path in effects if path)
+    policy = _policy(allow, deny=tuple(deny))
+    plain, respelt = "/".join(part for _, part in parts), "".join(slash + part for slash, part in parts)
+    answers = [
+        decide(policy, Request("read", f"https://h.example/{path.removeprefix('/')}", "pull"), now=NOW).allowed
+        for path in (plain, respelt)
+    ]
+    assert answers != [False, True]
+
+
 def _with(policy: Policy, at: int, layer: Layer) -> Policy:
     at %= len(policy.layers) + 1
     return Policy((*policy.layers[:at], layer, *policy.layers[at:]))
@@ -282,13 +326,14 @@ def test_locking_a_layer_only_narrows(policy: Policy, request: Request, layer: L
 def test_allowed_requests_are_those_that_the_definition_allows(policy: Policy, request: Request) -> None:
     url = parse_url(request.url)
 
-    def covers(rule: Rule) -> bool:
-        here = rule.pattern.matches_origin(url) if request.verb == "connect" else rule.pattern.matches(url)
+    def covers(rule: Rule, *, deny: bool = False) -> bool:
+        path = rule.pattern.touches_path(url) if deny else rule.pattern.matches_path(url)
+        here = rule.pattern.matches_origin(url) and (path or request.verb == "connect")
         in_time = rule.expires is None or rule.expires >= TODAY
         return here and in_time and (rule.stages is None or request.stage in rule.stages)
 
     denied = any(
-        covers(rule) and (request.verb == "connect" or request.verb in rule.verbs)
+        covers(rule, deny=True) and (request.verb == "connect" or request.verb in rule.verbs)
         for layer in policy.layers
         for rule in layer.deny
     )

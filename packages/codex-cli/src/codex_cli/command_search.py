@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from codex_cli.command_list import COMMANDS
 from codex_cli.siblings import COMMANDS as RELEASED
-from codex_cli.siblings import install_line
 from codex_core.command import Command
 from codex_core.errors import PluginError, PluginUnknown
+from codex_core.install import install_line
 from codex_core.registry import Registry
 
 if TYPE_CHECKING:

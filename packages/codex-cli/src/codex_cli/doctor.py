@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import sys
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from codex_cli import index_cache, siblings
 from codex_cli.origins import find_origins, module_file
 from codex_core.errors import ConfigError
+from codex_core.exchange import swap
+from codex_core.install import install_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,6 @@ GUARD_REASON = (
     " processes, and this release has no seal by the kernel"
 )
 OLDEST_PYTHON = (3, 11)
-_EXCHANGE, _AT_FDCWD = 2, -100  # linux/fs.h, fcntl.h
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _check_origin(origin: Origin) -> Check:
 
 def _check_absent(name: str) -> Check:
     loaded = module_file(name)
-    line = siblings.install_line(name.removeprefix("codex-"))
+    line = install_line(name.removeprefix("codex-"))
     if loaded is not None:
         return Check(name, "warn", f"{loaded} has no metadata, so its plug-ins are not found", line)
     return Check(name, "ok", "not installed", line)
@@ -192,9 +192,9 @@ def _check_exchange(folder: Path) -> Check:
     old, new = folder / "old", folder / "new"
     old.touch()
     new.mkdir()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _EXCHANGE) == 0:
-        return Check("rename exchange", "ok", "renameat2(2) exchanges an output for its successor in one step")
-    reason = os.strerror(ctypes.get_errno())
-    hint = "an output that is replaced is absent for a moment; nothing is lost by that"
-    return Check("rename exchange", "warn", f"renameat2(2): {reason}", hint)
+    try:
+        swap(new, old)
+    except OSError as error:
+        hint = "an output that is replaced is absent for a moment; nothing is lost by that"
+        return Check("rename exchange", "warn", f"renameat2(2): {error.strerror}", hint)
+    return Check("rename exchange", "ok", "renameat2(2) exchanges an output for its successor in one step")

@@ -118,7 +118,7 @@ def _install_lines(entries: Iterable[Entry]) -> list[str]:
             absent.setdefault(entry.extra, []).append(entry.name)
     if not absent:
         return []
-    from codex_cli.siblings import install_line
+    from codex_core.install import install_line
 
     lines = ["", "Not installed:"]
     for extra, names in absent.items():

@@ -1,8 +1,6 @@
-"""The packages that bring commands in this release: what each one brings, and the line that installs it."""
+"""The packages of Codex in this release, and the commands that each one brings."""
 
 from __future__ import annotations
-
-WHEELHOUSE_INSTALL = 'pip install --no-index --find-links WHEELHOUSE "codex-cli[{extra}]"'
 
 PACKAGES = {
     "codex-core": "codex_core",
@@ -27,8 +25,3 @@ COMMANDS = {
     },
 }
 """Extra of codex-cli to the commands that it brings, so that they are listed where it is absent."""
-
-
-def install_line(extra: str) -> str:
-    """The command that installs the package behind ``extra`` without a package index."""
-    return WHEELHOUSE_INSTALL.format(extra=extra)

@@ -1,19 +1,37 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from codex_cli.pipeline.file import locate, read_pipeline
-from codex_core.errors import ConfigError, UsageError
+from codex_core.errors import ConfigError, Problem, UsageError
 
 if TYPE_CHECKING:
     from conftest import Project
 
 MakeProject = Callable[[dict[str, str]], "Project"]
 
+KEYS = [
+    "pipeline",
+    "policy",
+    "allow",
+    "stores",
+    "stages",
+    "a",
+    "name",
+    "uses",
+    "command",
+    "inputs",
+    "with",
+    "env",
+    "url",
+]
 TEN_MISTAKES = """\
 [pipelines]
 name = "p"
@@ -169,6 +187,73 @@ def test_a_parameter_that_names_no_stage_is_a_usage_error(project: MakeProject, 
     made = project({"codex.toml": stages('[stages.a]\nuses = "steps:f"\n'), "steps.py": "def f(ctx, params): ...\n"})
     with pytest.raises(UsageError):
         read_pipeline(made.root / "codex.toml", [word])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stages = 3\n", "'stages' must be a table"),
+        ("[[stages]]\n", "'stages' must be a table"),
+        ("[[stages]]\n[[policy.allow]]\nid = 'a'\nurl = 'https://a.example:443/'\nverbs = ['read']\n", "'stages'"),
+        (
+            "stores = 3\n[stages.a]\nuses = 'connectors.pull'\nwith = { from = 'store://x' }\noutputs = ['o']\n",
+            "'stores'",
+        ),
+        ("policy.allow = [3, { id = 'a', url = 'https://a.example:443/', verbs = ['read'], stages = ['z'] }]\n", "'z'"),
+        ("[stages.a]\nuses = ':'\n", "does not name a function"),
+        ("[stages.a]\nuses = '/etc/x:f'\n", "does not name a function"),
+        ("[stages.a]\nuses = '../x:f'\n", "does not name a function"),
+        (f"[stages.a]\ncommand = 'x'\noutputs = ['{'o' * 300}']\n", "choose a shorter name"),
+        ("[stages.a]\ncommand = 'x'\noutputs = ['a', 'a/b']\n", "overlap"),
+        ("[stages.a]\ncommand = 'x'\ninputs = ['steps.py', 'steps.py']\n", "'steps.py' twice"),
+        ("[stages.a]\nuses = 'steps:f'\nwith = { n = 9223372036854775807 }\n", "cannot be recorded"),
+        ("[stages.a]\nuses = 'steps:f'\nwith = { x = inf }\n", "cannot be recorded"),
+        ("[stages.a]\ncommand = 'x'\nenv = { 'A=B' = 'c' }\n", "env"),
+        ('[stages.a]\ncommand = "x\\u0000"\n', "command"),
+    ],
+)
+def test_what_no_stage_could_run_with_is_a_mistake_with_a_line(project: MakeProject, text: str, words: str) -> None:
+    made = project({"codex.toml": "", "steps.py": "def f(ctx, params): ...\n"})
+    tables = text.startswith("[")
+    (made.root / "codex.toml").write_text(stages(text) if tables else f'{text}[pipeline]\nname = "p"\n')
+    assert any(words in found for found in mistakes(made))
+
+
+def raise_or_read(file: Path) -> None:
+    """Read the file; one without a mistake is answered by a mistake, so that the caller expects one always."""
+    read_pipeline(file)
+    raise ConfigError("", problems=[Problem("", "none", line=1)])
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
+def test_no_table_however_wrong_ends_in_anything_but_a_list_of_mistakes(
+    tmp_path: Path, tables: dict[str, object]
+) -> None:
+    file = tmp_path / "codex.toml"
+    file.write_text("".join(f"{key} = {_toml(value)}\n" for key, value in tables.items()))
+    with pytest.raises(ConfigError) as caught:
+        raise_or_read(file)
+    assert all(problem.line for problem in caught.value.problems)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value % 2**62)
+    return json.dumps(str(value)).replace("\\ud", "\\u0d")
 
 
 def test_a_parameter_is_a_toml_value_or_else_a_word(project: MakeProject) -> None:

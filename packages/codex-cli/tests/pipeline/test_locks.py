@@ -50,3 +50,19 @@ def test_a_killed_holder_leaves_nothing_to_unlock(tmp_path: Path) -> None:
         process.wait()
     with hold(lock):
         assert holder(lock) == os.getpid()
+
+
+def test_a_look_at_who_holds_a_lock_never_takes_it(tmp_path: Path) -> None:
+    """A run that starts while ``codex status`` looks must not be refused."""
+    lock = tmp_path / "lock"
+    with hold(lock):
+        pass
+    looks = "from codex_cli.pipeline.locks import holder; from pathlib import Path; import sys\nprint(1, flush=True)"
+    words = [sys.executable, "-c", f"{looks}\nwhile True: holder(Path(sys.argv[1]))", str(lock)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(500):
+            with hold(lock):
+                assert holder(lock) == os.getpid()
+        process.kill()

@@ -204,19 +204,14 @@ def test_a_stage_that_leaves_a_process_behind_does_not_keep_it(project: MakeProj
     """
     made = project({"codex.toml": text})
     assert states(made.run()) == {"a": "ran"}
-    pid = int((made.root / "pid").read_text())
-    deadline = time.monotonic() + 10
-    while _alive(pid) and time.monotonic() < deadline:
-        os.sched_yield()
-    assert not _alive(pid)
+    assert _gone(int((made.root / "pid").read_text()))
 
 
 def test_two_runs_at_once_are_refused_with_the_holder_s_pid(project: MakeProject) -> None:
     slow = CHAIN.replace("mkdir parts &&", "touch started; while [ -e started ]; do sleep 0.01; done; mkdir parts &&")
     chain = project({"codex.toml": slow, "source": "x\n"})
     with chain.start("run") as process:
-        started = chain.root / ".codex/staging/parts/started"
-        _wait_for(started)
+        started = _wait_for(chain, "started")
         with pytest.raises(RunLocked, match=f"pid {process.pid}"):
             chain.run()
         assert chain.status().holder == process.pid
@@ -230,7 +225,7 @@ def test_a_signal_ends_the_stage_and_then_the_run(project: MakeProject, number: 
     slow = CHAIN.replace("mkdir parts &&", "touch started; sleep 1000;")
     chain = project({"codex.toml": slow, "source": "x\n"})
     with chain.start("run", "--json") as process:
-        _wait_for(chain.root / ".codex/staging/parts/started")
+        _wait_for(chain, "started")
         process.send_signal(number)
         out, _ = process.communicate()
     assert process.returncode == code
@@ -241,24 +236,150 @@ def test_a_signal_ends_the_stage_and_then_the_run(project: MakeProject, number: 
     assert states(chain.run()) == {"parts": "ran", "total": "ran"}
 
 
-def test_a_killed_runner_takes_its_stage_with_it_and_needs_no_unlocking(project: MakeProject) -> None:
-    slow = CHAIN.replace("mkdir parts &&", "echo $$ > started; sleep 1000;")
-    chain = project({"codex.toml": slow, "source": "x\n"})
-    started = chain.root / ".codex/staging/parts/started"
+def test_what_outlives_a_killed_run_writes_where_nobody_looks_and_is_ended_by_the_next(project: MakeProject) -> None:
+    """A grandchild of the stage, which the kernel does not end with the runner, and which writes by absolute path."""
+    writer = """
+        import os, sys, time
+        here = os.getcwd()
+        os.makedirs("parts", exist_ok=True)
+        word = open("source").read()
+        open("started", "w").write(str(os.getpid()))
+        number = 0
+        while True:
+            number += 1
+            try:
+                open(f"{here}/parts/{number % 40}", "w").write(word)
+            except OSError:
+                os.makedirs(f"{here}/parts", exist_ok=True)
+    """
+    loop = CHAIN.replace('inputs = ["source"]', 'inputs = ["source", "writer.py"]')
+    slow = loop.replace("mkdir parts &&", "python writer.py; true;")
+    chain = project({"codex.toml": slow, "source": "old", "writer.py": writer})
     with chain.start("run") as process:
-        _wait_for(started)
-        while not started.read_text().strip():
+        started = _wait_for(chain, "started")
+        while not started.read_text():
             os.sched_yield()
-        shell = int(started.read_text())
+        orphan = int(started.read_text())
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    deadline = time.monotonic() + 10
-    while _alive(shell) and time.monotonic() < deadline:
-        os.sched_yield()
-    assert not _alive(shell)
+    assert _alive(orphan)
+    chain.write({"codex.toml": loop, "source": "x\n"})
+    assert states(chain.plan()) == {"parts": "stale", "total": "stale"}
+    assert states(chain.run()) == {"parts": "ran", "total": "ran"}
+    assert sorted(path.name for path in (chain.root / "parts").iterdir()) == ["a", "b"]
+    assert (chain.root / "total").read_text() == "7\nparts\n"
+    assert _gone(orphan)
+    assert list((chain.root / ".codex/staging").iterdir()) == []
+
+
+def test_a_killed_runner_takes_its_stage_with_it_and_needs_no_unlocking(project: MakeProject) -> None:
+    slow = CHAIN.replace("mkdir parts &&", "echo $$ > started; exec sleep 1000;")
+    chain = project({"codex.toml": slow, "source": "x\n"})
+    with chain.start("run") as process:
+        started = _wait_for(chain, "started")
+        while not started.read_text().strip():
+            os.sched_yield()
+        stage = int(started.read_text())
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert _gone(stage)
     chain.write({"codex.toml": CHAIN})
     assert states(chain.plan()) == {"parts": "stale", "total": "stale"}
     assert states(chain.run()) == {"parts": "ran", "total": "ran"}
+
+
+def test_outputs_that_cannot_be_published_fail_their_stage_and_leave_no_process(project: MakeProject) -> None:
+    text = """
+        [pipeline]
+        name = "p"
+        [stages.slow]
+        command = 'sleep 1000 & echo $! > pid; cp pid "$M"; wait'
+        outputs = ["pid"]
+        [stages.blocked]
+        command = 'until [ -s "$M" ]; do :; done; mkdir -p d; echo o > d/o'
+        outputs = ["d/o"]
+    """
+    made = project({"codex.toml": text, "d": "a file in the way"})
+    with made.start("run", "--jobs", "2", "--json", M=str(made.root / "noted")) as process:
+        noted = made.root / "noted"
+        while not (noted.exists() and noted.read_text()):
+            assert process.poll() is None
+        deadline = time.monotonic() + 20
+        while not (made.root / ".codex/records/blocked.failed.json").exists():
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate()
+    shown = json.loads(out)
+    assert {stage["name"]: stage["state"] for stage in shown["stages"]} == {"slow": "failed", "blocked": "failed"}
+    assert (made.root / "d").read_text() == "a file in the way"
+    assert _gone(int(noted.read_text()))
+
+
+@pytest.mark.parametrize("ending", ["os._exit(0)", "os._exit(3)", "os.abort()"])
+def test_a_python_stage_that_ends_before_it_can_say_so_has_failed(project: MakeProject, ending: str) -> None:
+    steps = f"import os\n\ndef f(ctx, params):\n    ctx.outputs[0].write_text('x')\n    {ending}\n"
+    text = '[pipeline]\nname = "p"\n[stages.f]\nuses = "steps:f"\noutputs = ["f"]\n'
+    made = project({"codex.toml": text, "steps.py": steps})
+    report = made.run()
+    assert (report.exit, states(report)) == (1, {"f": "failed"})
+    assert not (made.root / "f").exists()
+
+
+@pytest.mark.parametrize(("code", "state"), [("0", "ran"), ("None", "ran"), ("1", "failed"), ("'why'", "failed")])
+def test_a_python_stage_may_end_itself(project: MakeProject, code: str, state: str) -> None:
+    steps = f"import sys\n\ndef f(ctx, params):\n    ctx.outputs[0].write_text('x')\n    sys.exit({code})\n"
+    text = '[pipeline]\nname = "p"\n[stages.f]\nuses = "steps:f"\noutputs = ["f"]\n'
+    assert states(project({"codex.toml": text, "steps.py": steps}).run()) == {"f": state}
+
+
+def test_what_a_stage_throws_away_goes_to_a_folder_of_its_own(project: MakeProject) -> None:
+    text = '[pipeline]\nname = "p"\n[stages.f]\ncommand = \'mktemp > o; touch "$TMPDIR/x"\'\noutputs = ["o"]\n'
+    made = project({"codex.toml": text})
+    assert states(made.run()) == {"f": "ran"}
+    temporary = Path((made.root / "o").read_text().strip())
+    assert temporary.is_relative_to(made.root / ".codex/staging")
+    assert not temporary.exists()
+
+
+def test_a_run_opens_no_descriptor_that_it_does_not_close(project: MakeProject) -> None:
+    chain = project({"codex.toml": CHAIN, "source": "x\n"})
+    chain.run()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        chain.run(RunOptions(force_all=True))
+        (chain.root / ".codex/logs/parts.log").unlink()
+        (chain.root / ".codex/logs/parts.log").mkdir()
+        assert chain.run(RunOptions(force=("parts",))).exit == 1
+        (chain.root / ".codex/logs/parts.log").rmdir()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_refresh_reads_remote_sources_again(project: MakeProject) -> None:
+    text = """
+        [pipeline]
+        name = "p"
+        [stores.far]
+        url = "s3://far"
+        endpoint = "https://far.example:9000"
+        fallbacks = ["near"]
+        [stores.near]
+        url = "file:near"
+        [stages.pull]
+        uses = "connectors.pull"
+        with = { from = "store://far", fallback = true }
+        outputs = ["data"]
+    """
+    made = project({"codex.toml": text, "near/a": "one"})
+    assert states(made.run()) == {"pull": "ran"}
+    assert states(made.run()) == {"pull": "fresh"}
+    assert why(made.run(RunOptions(refresh=True)), "pull") == (
+        "store 'store://far' is read again",
+        "the policy refused 1 of its requests (codex ledger show)",
+    )
+    made.write({"near/a": "two"})
+    assert why(made.plan(), "pull") == ("store 'store://near' changed",)
+    made.run()
+    assert (made.root / "data/a").read_text() == "two"
 
 
 def test_a_run_killed_between_publication_and_record_is_stale_and_not_foreign(project: MakeProject) -> None:
@@ -418,8 +539,18 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def _wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
+def _gone(pid: int) -> bool:
+    """Whether the process ends, if it is given some time to."""
+    deadline = time.monotonic() + 10
+    while _alive(pid) and time.monotonic() < deadline:
         os.sched_yield()
+    return not _alive(pid)
+
+
+def _wait_for(project: Project, name: str) -> Path:
+    """The file of this name in the folder of a stage that is running."""
+    deadline = time.monotonic() + 60
+    while not (found := list(project.root.glob(f".codex/staging/*/work/{name}"))):
+        assert time.monotonic() < deadline, f"{name} did not appear"
+        os.sched_yield()
+    return found[0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from codex_cli.pipeline.staging import StagingFolder, discard
 from codex_core.digest import digest_path
 from codex_core.errors import DigestError, StageFailed
+
+NUMBERS = itertools.count()
 
 
 def make(root: Path, files: dict[str, str]) -> None:
@@ -16,7 +19,7 @@ def make(root: Path, files: dict[str, str]) -> None:
 
 
 def folder(root: Path, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()) -> StagingFolder:
-    return StagingFolder(root / ".codex" / "staging" / "s", inputs, outputs)
+    return StagingFolder(root / ".codex" / "staging" / f"s.{next(NUMBERS)}", inputs, outputs)
 
 
 def test_inputs_appear_under_their_own_names_with_the_digests_of_their_bytes(tmp_path: Path) -> None:
@@ -111,7 +114,8 @@ def test_outputs_are_published_over_what_stands_there_files_and_folders_alike(tm
     assert {name: digest_path(tmp_path / name) for name in staging.outputs} == digests
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["new"]
     assert (tmp_path / "swap/in").read_text() == "folder"
-    assert not staging.path.exists()
+    discard(staging.place)
+    assert list(staging.place.parent.iterdir()) == []
 
 
 def test_a_copied_read_only_folder_can_be_published_and_replaced(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from codex_core.durable import sync_folder
 from codex_core.errors import KeyRefused, StorageError
 from codex_core.storage import check_key
 
@@ -65,23 +66,11 @@ def open_folder(root: Path, parts: tuple[str, ...] = (), *, create: bool = False
 
 def list_names(folder: int) -> list[str]:
     """The names in the folder with this descriptor, in no order."""
-    readable = reopen(folder)
+    readable = os.open(
+        ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder
+    )  # one of O_PATH cannot be listed
     try:
         return os.listdir(readable)  # noqa: PTH208 - a descriptor has no path
-    finally:
-        os.close(readable)
-
-
-def reopen(folder: int) -> int:
-    """A descriptor of the same folder that can be listed and synced, which one of O_PATH cannot."""
-    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-
-
-def sync_folder(folder: int) -> None:
-    """Wait until the names in this folder are on disk."""
-    readable = reopen(folder)
-    try:
-        os.fsync(readable)
     finally:
         os.close(readable)
 

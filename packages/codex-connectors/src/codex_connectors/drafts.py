@@ -20,10 +20,10 @@ from codex_connectors.beneath import (
     open_folder,
     refuse_special,
     split_key,
-    sync_folder,
 )
 from codex_connectors.faults import explain_faults
 from codex_connectors.listing import describe
+from codex_core.durable import sync_folder
 from codex_core.errors import ObjectExists, StorageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from codex_connectors.beneath import open_folder, split_key
 from codex_connectors.faults import explain_faults
 from codex_connectors.refusal import has_client, no_client, request_url
 from codex_connectors.stdlib import stdlib_root
-from codex_connectors.stores import file_root
+from codex_connectors.stores import connect_local, file_root
 from codex_core.errors import CodexError, ConnectorMissing, ObjectMissing, PolicyRefused, StorageError
 from codex_core.policy import Request, decide
 from codex_core.storage import Fallback, Place
@@ -45,11 +45,19 @@ def enumerate_fallbacks(
     for name in _names(store, stores):
         if name not in stores:
             found.append(Fallback(name, False, "no store has this name"))
-        elif stores[name].url.startswith(("file:", "python:")):
+        elif connect_local(stores[name]):
             found.append(look(stores[name], key))
         else:
             found.append(_ask(stores[name], key, policy, now, stage))
     return tuple(found)
+
+
+def first_local(place: Place, stores: Mapping[str, StoreConfig]) -> Place | None:
+    """The first fallback of ``place`` that is local and has something there; None if there is none."""
+    for name in _names(stores[place.store], stores):
+        if name in stores and connect_local(stores[name]) and look(stores[name], place.key).usable:
+            return Place(name, place.key)
+    return None
 
 
 def look(store: StoreConfig, key: str) -> Fallback:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 def list_files(root: Path, prefix: str = "", *, keep: Keep | None = None) -> Iterator[ObjectInfo]:
     """Every file whose key is ``prefix`` or lies below it, sorted by the bytes of its key, without digests.
 
-    ``keep`` says of each name below ``prefix`` whether it belongs to the store at all. KeyRefused for a link, a special
-    file or a name that is not UTF-8: a listing that skipped them would claim to be whole. Drafts are not listed. What
-    appears or disappears meanwhile may be listed or not.
+    ``keep`` says of each name at or below ``prefix`` whether it belongs to the store at all. KeyRefused for a link, a
+    special file or a name that is not UTF-8: a listing that skipped them would claim to be whole. Drafts are not
+    listed. What appears or disappears meanwhile may be listed or not.
     """
-    pending = _begin(root, prefix)
+    pending = _begin(root, prefix, keep)
     while pending:
         found = pending.pop()
         if isinstance(found, ObjectInfo):
@@ -48,7 +48,7 @@ def describe(key: str, found: os.stat_result, digest: str | None = None) -> Obje
     return ObjectInfo(key, found.st_size, digest, etag, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
-def _begin(root: Path, prefix: str) -> list[ObjectInfo | str]:
+def _begin(root: Path, prefix: str, keep: Keep | None) -> list[ObjectInfo | str]:
     """The object at ``prefix``, or the folder, or nothing."""
     if not prefix:
         return [""]
@@ -60,7 +60,9 @@ def _begin(root: Path, prefix: str) -> list[ObjectInfo | str]:
             found = lstat_in(folder, name)
     except FileNotFoundError:
         return []
-    return [] if found is None else [_item(prefix, found)]
+    if found is None or not (keep is None or keep(prefix, found)):
+        return []
+    return [_item(prefix, found)]
 
 
 def _read_folder(root: Path, below: str, keep: Keep | None) -> list[ObjectInfo | str]:

@@ -9,11 +9,12 @@ import stat
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
-from codex_connectors.beneath import lstat_in, open_folder, refuse_special, split_key, sync_folder
+from codex_connectors.beneath import lstat_in, open_folder, refuse_special, split_key
 from codex_connectors.drafts import Draft
 from codex_connectors.faults import explain_faults
 from codex_connectors.listing import describe, list_files
 from codex_connectors.threads import in_thread
+from codex_core.durable import sync_folder
 from codex_core.errors import ObjectMissing, ShortRead, UsageError
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ class _Source:
 
     def _check_unchanged(self) -> None:
         now = os.fstat(self._file)
-        if (now.st_size, now.st_mtime_ns) != (self.found.st_size, self.found.st_mtime_ns):
+        same = (now.st_size, now.st_mtime_ns) == (self.found.st_size, self.found.st_mtime_ns)
+        # A writer can set mtime back, but not ctime; that changes as well when the file is replaced and loses its name.
+        if not same or (now.st_nlink == self.found.st_nlink and now.st_ctime_ns != self.found.st_ctime_ns):
             raise self._short("was changed")
 
     def _short(self, what: str) -> ShortRead:

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from typing import TYPE_CHECKING, ClassVar
 
-from codex_connectors.fallbacks import enumerate_fallbacks, look, read_or_fall_back
+from codex_connectors.fallbacks import enumerate_fallbacks, first_local, look, read_or_fall_back
 from codex_connectors.refusal import Judge
 from codex_connectors.selection import Selection
 from codex_connectors.stores import connect, connect_local, find_store
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from codex_connectors.config import PullParams
     from codex_core.stage import StageContext
-    from codex_core.storage import Fallback, Place, StoreConfig
+    from codex_core.storage import Connector, Fallback, Place, StoreConfig
 
 
 class PullStage:
@@ -38,17 +38,19 @@ class PullStage:
     def sources(self, params: PullParams, stores: Mapping[str, StoreConfig]) -> Mapping[str, str | None]:
         """The digest of what a local store holds there today; None for a remote one.
 
-        None as well for a local store that is not there while a fallback may stand in for it: what was pulled from
-        that stays valid until the store is back.
+        None as well for a local store that is not there while a fallback may stand in for it. In both cases, with
+        ``fallback``, the first local fallback that has something there counts too, with its digest.
         """
         place = parse_place(params.from_)
         store = find_store(stores, place.store)
-        connector = connect_local(store)
-        if connector is None or (params.fallback and not look(store, place.key).usable):
-            return {str(place): None}
-        selection = Selection(place.key, params.include)
-        objects = asyncio.run(list_objects(connector, selection))
-        return {str(place): digest_entries(selection.entries(objects))}
+        local = connect_local(store)
+        if local and (look(store, place.key).usable or not params.fallback):
+            return {str(place): _digest(local, place, params)}
+        found: dict[str, str | None] = {str(place): None}
+        instead = first_local(place, stores) if params.fallback else None
+        if instead and (local := connect_local(stores[instead.store])):
+            found[str(instead)] = _digest(local, instead, params)
+        return found
 
     def __call__(self, ctx: StageContext, params: PullParams) -> None:
         """Pull; with ``fallback``, from the first usable one if the place itself is refused or cannot be reached."""
@@ -64,6 +66,13 @@ class PullStage:
 
 
 pull = PullStage()
+
+
+def _digest(connector: Connector, place: Place, params: PullParams) -> str:
+    """The digest of what a pull from a local store would make today."""
+    selection = Selection(place.key, params.include)
+    objects = asyncio.run(list_objects(connector, selection))
+    return digest_entries(selection.entries(objects))
 
 
 def _pull(ctx: StageContext, place: Place, params: PullParams, output: Path) -> None:

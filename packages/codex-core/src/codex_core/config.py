@@ -74,9 +74,9 @@ def named_tables(source: TomlSource, key: str) -> tuple[dict[str, Table], list[P
 
 
 def read_layer(source: TomlSource) -> tuple[Layer, list[Problem]]:
-    """The policy of a file: its rules, in their order, and whether it is locked."""
+    """The policy of a pipeline file: its rules, in their order."""
     data = source.data.get("policy", {})
-    table, problems = check_table(_PolicyTable, data, source, ("policy",), "the policy")
+    _, problems = check_table(_PolicyTable, data, source, ("policy",), "the policy")
     rules: dict[str, tuple[Rule, ...]] = {"allow": (), "deny": ()}
     places: dict[str, KeyPath] = {}  # of each id
     for kind, index, rule in _raw_rules(data):
@@ -90,7 +90,7 @@ def read_layer(source: TomlSource) -> tuple[Layer, list[Problem]]:
             first = source.problem(places[name], "").line
             hint = f"give it another: the rule on line {first} has this one"
             problems.append(source.problem((*at, "id"), f"two rules have the id {name!r}", hint))
-    return Layer(source.name, rules["allow"], rules["deny"], table.locked if table else False), problems
+    return Layer(source.name, rules["allow"], rules["deny"]), problems
 
 
 def read_stores(source: TomlSource, folder: Path) -> tuple[dict[str, StoreConfig], list[Problem]]:
@@ -149,6 +149,10 @@ def _rules(value: object, info: ValidationInfo) -> object:
     return value
 
 
+def _not_locked(value: object) -> object:
+    raise ConfigError("only policy files can be locked, and this release reads none", hint="remove it")
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -156,7 +160,7 @@ class _Strict(BaseModel):
 class _PolicyTable(_Strict):
     allow: Annotated[list[Any], BeforeValidator(_rules)] = []  # Any: each rule is checked by itself
     deny: Annotated[list[Any], BeforeValidator(_rules)] = []  # Any: likewise
-    locked: bool = False
+    locked: Annotated[None, BeforeValidator(_not_locked)] = None
 
 
 class _RuleTable(_Strict):

@@ -23,13 +23,28 @@ def exchange(new: Path, place: Path) -> bool:
     if not os.path.lexists(place):
         new.rename(place)
         return False
-    if _libc.renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(place), _RENAME_EXCHANGE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number not in {errno.EINVAL, errno.ENOSYS}:
-        raise OSError(number, os.strerror(number), str(place))
+    try:
+        swap(new, place)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOSYS}:
+            raise
+        _take_turns(new, place)
+    return True
+
+
+def swap(one: Path, other: Path) -> None:
+    """Exchange two names in one renameat2(2); OSError, EINVAL or ENOSYS where the file system has no exchange."""
+    if _libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))
+
+
+def _take_turns(new: Path, place: Path) -> None:
     old = new.with_name(f"{new.name}.replaced")
     place.rename(old)
-    new.rename(place)
+    try:
+        new.rename(place)
+    except OSError:
+        old.rename(place)
+        raise
     old.rename(new)
-    return True

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from codex_core._chain import LONGEST_LINE, TORN, Damage, Fault, LedgerEntry, Tail, follow, parse_line, seal
 from codex_core.digest import open_regular
+from codex_core.durable import sync_folder
 from codex_core.errors import LedgerDamaged, LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _open(path: Path) -> int:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, _APPEND | os.O_CREAT, _OWNER_ONLY)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)  # fdatasync of the file need not put its name on disk
         return descriptor
 
 
@@ -232,12 +233,3 @@ def _write(descriptor: int, data: bytes, size: int, *, sync: bool) -> None:
     except OSError:
         os.ftruncate(descriptor, size)
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put a new file's name on the disk: fdatasync of the file is not bound to."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,8 @@
 """Policy: rules, requests, and ``decide``, the pure function that answers whether a request may leave the machine.
 
 Nothing is allowed unless a rule allows it. A deny wins; otherwise the first allow that matches decides; otherwise the
-request is refused, with no rule. Layers add up, and a locked layer must allow the request as well.
+request is refused, with no rule. Layers add up, and a locked layer must allow the request as well. A path that servers
+may read differently is denied in any of its readings, and allowed only in all of them (see ``codex_core.urls``).
 
 A CONNECT tunnel hides verb and path. So a ``connect`` is judged by the origin alone, only a rule whose verbs include
 ``connect`` allows it, and any deny at that origin refuses it.
@@ -207,7 +208,7 @@ class _Asked:
 
 def _judge(policy: Policy, asked: _Asked, url: RequestUrl) -> Decision:
     where = str(url)
-    wish = f"{asked.request.verb} of {where}"
+    wish = f"{asked.request.verb} of {where}{_read_as(url)}"
     for rule in _rules(layer.denies.covering(url) for layer in policy.layers):
         if _denies(rule, asked, url):
             remedy = f"ask whoever keeps the policy to change the deny rule {rule.id!r}: a deny wins over every allow"
@@ -229,11 +230,6 @@ def _rules(groups: Iterable[Sequence[Rule]]) -> Iterator[Rule]:
         yield from group
 
 
-def _covers(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
-    """Whether a rule that covers the request's origin covers the request: a connect shows no path."""
-    return asked.request.verb == "connect" or rule.pattern.matches_path(url)
-
-
 def _holds(rule: Rule, asked: _Asked) -> bool:
     in_time = rule.expires is None or asked.today <= rule.expires
     return in_time and (rule.stages is None or asked.request.stage in rule.stages)
@@ -243,9 +239,21 @@ def _allows(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
     return asked.request.verb in rule.verbs and _holds(rule, asked) and _covers(rule, asked, url)
 
 
+def _covers(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
+    """Whether an allow that covers the request's origin covers the request: a connect shows no path."""
+    return asked.request.verb == "connect" or rule.pattern.matches_path(url)
+
+
 def _denies(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
-    concerns = asked.request.verb == "connect" or asked.request.verb in rule.verbs
-    return concerns and _holds(rule, asked) and _covers(rule, asked, url)
+    if asked.request.verb == "connect":
+        return _holds(rule, asked)
+    return asked.request.verb in rule.verbs and _holds(rule, asked) and rule.pattern.touches_path(url)
+
+
+def _read_as(url: RequestUrl) -> str:
+    """What else servers may take the path for, so that a person sees why a rule matches or does not."""
+    others = url.readings[1:]
+    return f" (to some servers {' or '.join(others)})" if others else ""
 
 
 def _because(rule: Rule) -> str:

@@ -11,6 +11,7 @@ from codex_core.command import Commands
 from codex_core.errors import PluginError, PluginUnknown
 from codex_core.events import Writer
 from codex_core.evidence import Provider
+from codex_core.install import install_line
 from codex_core.stage import Stage
 from codex_core.status import Target
 from codex_core.storage import Connector
@@ -173,7 +174,7 @@ class Registry(Generic[T]):
         names, package = self.names(), name.partition(".")[0]
         hints = [did_you_mean(name, names)]
         if package in _SIBLINGS and not any(known.partition(".")[0] == package for known in names):
-            hints.append(f'install it: pip install --no-index --find-links WHEELHOUSE "codex-cli[{package}]"')
+            hints.append(f"install it: {install_line(package)}")
         hint = " or ".join(filter(None, hints)) or f"there are {', '.join(names) or 'none'}"
         return PluginUnknown(f"no {self.kind.noun} {name!r} is installed", hint=hint)
 

@@ -4,13 +4,18 @@ Every spelling of one request has one canonical form, ``scheme://host:port/path`
 lower case, an explicit port, no trailing dot, IPv4 in four decimal parts however it was written (inet_aton(3)),
 IPv4-mapped IPv6 as IPv4, percent-encoding and dot segments normalised (RFC 3986, 6.2.2). The query is left out. What
 two readers could understand differently is refused: user information, a backslash, an encoded control character, dot
-segments behind an encoded slash, a host outside ASCII.
+segments that an encoded slash hides or that lead elsewhere once empty segments are merged, a host outside ASCII.
+
+An encoded slash or backslash and an empty segment are not refused, because names such as npm's ``/@scope%2Fname`` need
+them, but servers differ in what they make of them. Such a path has several readings, and so has a pattern that is
+written like that: a deny counts if it matches in any reading, an allow only if it matches in all of them.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from codex_core.errors import UrlError
@@ -31,6 +36,7 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PLAIN_IN_PATH = _UNRESERVED | frozenset("!$&'()+,;=:@")
+_SLASHES = re.compile(r"//+")
 _NORMAL_PATH = re.compile(r"(?:/(?:[A-Za-z0-9_~!$&'()+,;=:@-][A-Za-z0-9._~!$&'()+,;=:@-]*)?)+")
 """Most paths: nothing to encode, to decode or to remove."""
 
@@ -49,6 +55,11 @@ class RequestUrl:
         """``scheme://host:port``, what a connection can see of the request."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+    @cached_property
+    def readings(self) -> tuple[str, ...]:
+        """What servers may take the path for: itself, alone unless it has encoded slashes or empty segments."""
+        return _readings(self.path)
 
     @property
     def address(self) -> IPv4Address | IPv6Address | None:
@@ -112,6 +123,7 @@ def canonical_path(path: str, *, stars: bool = False) -> str:
     normal = _ESCAPE.sub(_normal_escape, encoded)
     for segment in normal.split("/"):
         _check_segment(segment)
+    _check_dot_segments(normal)
     return _remove_dot_segments(normal)
 
 
@@ -135,11 +147,15 @@ class UrlPattern:
         return self.port == url.port and self.scheme == url.scheme and self._matches_host(url)
 
     def matches_path(self, url: RequestUrl) -> bool:
-        """Whether this pattern covers the request's path, wherever it is."""
-        return self._path.fullmatch(url.path) is not None
+        """Whether this pattern covers the request's path, wherever it is, in every reading: what an allow needs."""
+        return all(map(self._path.fullmatch, url.readings))
+
+    def touches_path(self, url: RequestUrl) -> bool:
+        """Whether this pattern covers the request's path, wherever it is, in some reading: enough for a deny."""
+        return any(map(self._path.fullmatch, url.readings))
 
     def matches(self, url: RequestUrl) -> bool:
-        """Whether this pattern covers the request."""
+        """Whether this pattern covers the request, however a server reads it."""
         return self.matches_origin(url) and self.matches_path(url)
 
     def _matches_host(self, url: RequestUrl) -> bool:
@@ -205,8 +221,9 @@ def _network(host: str) -> IPv4Network | IPv6Network:
 
 
 def _glob(path: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*+)", path)
-    return re.compile("".join(_glob_part(part) for part in parts), re.DOTALL)
+    """A pattern's path, in each of its readings."""
+    globs = ("".join(_glob_part(part) for part in re.split(r"(\*+)", reading)) for reading in _readings(path))
+    return re.compile("|".join(globs), re.DOTALL)
 
 
 def _glob_part(part: str) -> str:
@@ -315,11 +332,31 @@ def _normal_escape(found: re.Match[str]) -> str:
     return chr(value) if chr(value) in _PLAIN_IN_PATH else found[0].upper()
 
 
+def _readings(path: str) -> tuple[str, ...]:
+    """A path, and what becomes of it where slashes are decoded and empty segments merged, in any order."""
+    if "//" not in path and "%2F" not in path and "%5C" not in path:
+        return (path,)
+    found = [path]
+    for known in found:  # which grows meanwhile
+        others = (known.replace("%2F", "/"), known.replace("%5C", "/"), _SLASHES.sub("/", known))
+        found += [other for other in dict.fromkeys(others) if other not in found]
+    return tuple(found)
+
+
 def _check_segment(segment: str) -> None:
     """Refuse what some servers read as a dot segment and others do not."""
     inner = re.split(r"%2F|%5C", segment)
-    if segment.startswith((".;", "..;")) or (len(inner) > 1 and not {".", ".."}.isdisjoint(inner)):
+    hidden = len(inner) > 1 and not {".", ".."}.isdisjoint(inner)
+    if hidden or any(part.startswith((".;", "..;")) for part in inner):
         raise UrlError(f"the path segment {segment!r} hides a dot segment", hint="write the path without '.' and '..'")
+
+
+def _check_dot_segments(path: str) -> None:
+    """Refuse dot segments that lead elsewhere where slashes are decoded and empty segments merged before them."""
+    late = {_remove_dot_segments(reading) for reading in _readings(path)}
+    if not late.issubset(_readings(_remove_dot_segments(path))):
+        message = f"the dot segments in the path {path!r} lead to different places, depending on who reads it"
+        raise UrlError(message, hint="write the path without '.' and '..'")
 
 
 def _remove_dot_segments(path: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""What a process can be handed: anything but NUL."""
 
 
 class PipelineTable(BaseModel):
@@ -22,9 +25,9 @@ class StageTable(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     uses: str | None = None
-    command: str | None = Field(default=None, min_length=1)
+    command: Text | None = Field(default=None, min_length=1)
     inputs: list[str] = []
     outputs: list[str] = []
     with_: dict[str, Any] = Field(default={}, alias="with")  # Any: the stage's own model checks it
-    env: dict[str, str] = {}
+    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], Text] = {}
     on_refusal: Literal["fail", "record"] = "fail"

@@ -13,7 +13,8 @@ from codex_cli.pipeline.model import Pipeline, StageSpec
 from codex_cli.pipeline.order import dependencies, find_cycle, overlap, sort_stages
 from codex_cli.pipeline.paths import path_mistake
 from codex_cli.pipeline.uses import function_file, is_function, load_stage
-from codex_core.errors import CodexError, UsageError
+from codex_core.digest import canonical_json
+from codex_core.errors import CodexError, DigestError, UsageError
 from codex_core.policy import Policy
 from codex_core.project import find_pipeline_file
 from codex_core.storage import PLACE_SCHEME, parse_place
@@ -97,16 +98,21 @@ class _Reader:
 
     def _override(self, overrides: Sequence[str]) -> None:
         """Put each ``STAGE.KEY=VALUE`` into the stage's ``with`` table; VALUE is TOML, or else a plain word."""
-        stages = self.source.data.get("stages", {})
+        stages = self._tables("stages")
         for word in overrides:
             found = _OVERRIDE.fullmatch(word)
             if found is None:
                 raise UsageError(f"-P {word!r} is not a parameter", hint="write -P STAGE.KEY=VALUE")
             name, key, value = found.groups()
-            if not isinstance(stages, dict) or not isinstance(stages.get(name), dict):
+            if not isinstance(stages.get(name), dict):
                 raise UsageError(f"-P {word!r} names no stage", hint=nearest(name, stages))
             if not _set(stages[name].setdefault("with", {}), key.split("."), _toml_value(value)):
                 raise UsageError(f"-P {word!r} goes into a value that is not a table")
+
+    def _tables(self, key: str) -> dict[str, Any]:  # Any: TOML values
+        """What stands below ``key``, if that is a table; what else it may be is said by ``named_tables``."""
+        found = self.source.data.get(key)
+        return found if isinstance(found, dict) else {}
 
     def _check_tables(self) -> None:
         for name in self.source.data:
@@ -158,8 +164,10 @@ class _Reader:
                 mistake = path_mistake(path, self.root)
                 if mistake:
                     self._add(("stages", name, key, index), f"{key[:-1]} {mistake[0]}", mistake[1])
-                if path in paths[:index]:
-                    self._add(("stages", name, key, index), f"{path!r} stands in {key!r} twice", "name it once")
+                for other in paths[:index]:
+                    if overlap(path, other):
+                        what = f"{path!r} twice" if path == other else f"{path!r} beside {other!r}, which overlap"
+                        self._add(("stages", name, key, index), f"{key!r} names {what}", "name each thing once")
 
     def _params(self, name: str, table: StageTable) -> Mapping[str, object]:
         """The stage's parameters as JSON values, checked by its own model and with that model's defaults."""
@@ -179,10 +187,20 @@ class _Reader:
             self.problems += [self.source.problem(("stages", name, "uses"), p.message, p.hint) for p in error.problems]
             return {}
         if model is dict or model is None:
-            return {key: _json(value) for key, value in table.with_.items()}
+            return self._digestible(name, {key: _json(value) for key, value in table.with_.items()})
         params = self._take(check_table(model, table.with_, self.source, path, f"'with' of stage {name!r}"))
-        dumped: dict[str, object] = {} if params is None else params.model_dump(mode="json", by_alias=True)
-        return dumped
+        return {} if params is None else self._digestible(name, params.model_dump(mode="json", by_alias=True))
+
+    def _digestible(self, name: str, params: Mapping[str, object]) -> Mapping[str, object]:
+        """The parameters, which go into the record: a value without a canonical form is a mistake before the work."""
+        for key, value in params.items():
+            try:
+                canonical_json(value)
+            except DigestError as error:
+                self._add(
+                    ("stages", name, "with", key), f"{key!r} cannot be recorded: {error.message}", "use another value"
+                )
+        return params
 
     def _model(self, uses: str | None) -> Any:  # Any: a pydantic model, or dict for a function's free table
         if uses is None:
@@ -201,7 +219,7 @@ class _Reader:
         except CodexError as error:
             self._add(path, error.message, error.hint)
             return
-        stores = self.source.data.get("stores", {})
+        stores = self._tables("stores")
         if place.store not in stores:
             self._add(path, f"there is no store {place.store!r}", nearest(place.store, stores))
 
@@ -247,11 +265,12 @@ class _Reader:
 
     def _check_rule_stages(self, layer: Layer) -> None:
         """A rule for a stage that is not there would never hold: most likely the stage's name is misspelt."""
-        known = {*self.source.data.get("stages", {}), "cli", "sealed"}
+        known = {*self._tables("stages"), "cli", "sealed"}
         for effect, rules in (("allow", layer.allow), ("deny", layer.deny)):
             for rule in rules:
                 for name in sorted(set(rule.stages or ()) - known):
-                    index = [table.get("id") for table in self.source.data["policy"][effect]].index(rule.id)
+                    tables = self.source.data["policy"][effect]
+                    index = next(at for at, one in enumerate(tables) if isinstance(one, dict) and one["id"] == rule.id)
                     message = f"rule {rule.id!r} is for the stage {name!r}, which is not there"
                     self._add(("policy", effect, index, "stages"), message, nearest(name, known))
 

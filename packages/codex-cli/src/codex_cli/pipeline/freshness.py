@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from codex_cli.pipeline.records import Record
 
 
-NEVER_RAN = "it has not run yet"
+NEVER_RAN = "it has no record of a finished run"
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,10 @@ def _differences(before: Identity, after: Identity, *, refresh: bool) -> Iterato
     if before.on_refusal != after.on_refusal:
         yield f"on_refusal: {before.on_refusal!r} -> {after.on_refusal!r}"
     yield from _changed_digests("input", before.inputs, after.inputs)
-    yield from _changed_digests("store", before.sources, _pinned(before.sources, after.sources, refresh=refresh))
-
-
-def _pinned(
-    before: Mapping[str, str | None], after: Mapping[str, str | None], *, refresh: bool
-) -> Mapping[str, str | None]:
-    """``after`` with the digests of ``before`` where today's are not known, unless they are to be read again."""
-    return {place: before.get(place) if digest is None and not refresh else digest for place, digest in after.items()}
+    if refresh:
+        yield from (f"store {place!r} is read again" for place, digest in after.sources.items() if digest is None)
+    pinned = {place: digest or before.sources.get(place) for place, digest in after.sources.items()}
+    yield from _changed_digests("store", before.sources, pinned)
 
 
 def _changed(title: str, before: Mapping[str, object], after: Mapping[str, object]) -> Iterator[str]:

@@ -24,7 +24,10 @@ def path_mistake(path: str, root: Path) -> tuple[str, str] | None:
         return f"{path!r} has an empty part or a '.'", f"write {os.path.normpath(path.replace(chr(0), ''))!r}"
     if parts[0] == state.NAME:
         return f"{path!r} lies in the state folder", "choose another name"
-    return _link_mistake(parts, root)
+    try:
+        return _link_mistake(parts, root)
+    except OSError as error:
+        return f"{path[:40]!r} is no path that this file system takes: {error.strerror}", "choose a shorter name"
 
 
 def _link_mistake(parts: list[str], root: Path) -> tuple[str, str] | None:

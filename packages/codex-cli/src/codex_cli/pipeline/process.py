@@ -54,7 +54,24 @@ def signal_stage(process: subprocess.Popen[bytes], number: int) -> None:
         return
 
 
-def stage_environment(stage: StageSpec, seed: int, inherited: Mapping[str, str]) -> dict[str, str]:
+def end_orphans(staging: Path) -> None:
+    """Kill what a killed run left behind: every process whose TMPDIR lies in ``staging``."""
+    mark = b"\0TMPDIR=" + os.fsencode(staging) + b"/"
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            descriptor = os.pidfd_open(int(folder.name))
+        except OSError:
+            continue
+        try:
+            if mark in b"\0" + (folder / "environ").read_bytes():
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        except OSError:
+            continue  # it has ended, or it is another user's
+        finally:
+            os.close(descriptor)
+
+
+def stage_environment(stage: StageSpec, seed: int, inherited: Mapping[str, str], *, scratch: Path) -> dict[str, str]:
     """The environment of a stage: what it inherits, its own table, and what makes two runs alike.
 
     ``python`` in a command is the one that Codex runs in. Bytecode is not written, since a cache beside an input or
@@ -62,7 +79,8 @@ def stage_environment(stage: StageSpec, seed: int, inherited: Mapping[str, str])
     """
     path = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), inherited.get("PATH", os.defpath))))
     fixed = {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
-    return {**inherited, **fixed, **stage.env, "CODEX_SEED": str(seed), "CODEX_STAGE": stage.name}
+    own = {"CODEX_SEED": str(seed), "CODEX_STAGE": stage.name, "TMPDIR": str(scratch)}
+    return {**inherited, **fixed, **stage.env, **own}
 
 
 def _die_with(parent: int) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TextIO
 
-from codex_cli.pipeline.summary import stage_line
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,19 +20,19 @@ class Progress:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._shown = stream.isatty()
+        self._ended = 0
 
     def running(self, stages: Sequence[StageRun]) -> None:
         """Redraw the line."""
         if self._shown and stages:
             parts = [f"{run.stage.name} {run.seconds:.0f} s" for run in stages]
-            text = f"  {' | '.join(parts)}  {stages[0].last_line()}"
+            text = f"  {self._ended} done, running {' | '.join(parts)}  {stages[0].last_line()}"
             columns = os.get_terminal_size(self._stream.fileno()).columns
             self._draw("".join(char for char in text if char.isprintable())[: columns - 1])
 
     def ended(self, stage: StageReport) -> None:
-        """Leave a line that stays."""
-        if self._shown and stage.state != "skipped":
-            self._draw(stage_line(stage) + "\n")
+        """Count it; the summary tells how it ended."""
+        self._ended += 1
 
     def close(self) -> None:
         """Remove the line that changes."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from codex_cli.pipeline.state import write_atomically
 from codex_core.digest import canonical_json
 from codex_core.policy import Decision
 
@@ -64,9 +63,9 @@ class Record:
         }
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Put the record in place, whole or not at all."""
-    write_atomically(path, canonical_json(record.to_json()) + b"\n")
+def record_bytes(record: Record) -> bytes:
+    """The bytes of the record's file; DigestError if something in it has no canonical form."""
+    return canonical_json(record.to_json()) + b"\n"
 
 
 def read_record(path: Path) -> Record | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 State = Literal["ran", "fresh", "stale", "failed", "refused", "skipped"]
 _TAIL_BYTES = 16384
+_LONGEST_LINE = 400
 
 
 @dataclass(frozen=True)
@@ -90,4 +91,10 @@ def read_tail(log: Path, lines: int) -> tuple[str, ...]:
             text = stream.read().decode(errors="replace")
     except FileNotFoundError:
         return ()
-    return tuple(line for line in text.splitlines() if line.strip())[-lines:]
+    return tuple(_shown(line) for line in text.splitlines() if line.strip())[-lines:]
+
+
+def _shown(line: str) -> str:
+    """A line without what would steer a terminal, and not longer than a person reads."""
+    plain = "".join(char if char.isprintable() else " " for char in line[: _LONGEST_LINE + 1])
+    return plain if len(plain) <= _LONGEST_LINE else plain[:_LONGEST_LINE] + "..."

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from codex_cli.pipeline import locks
 from codex_cli.pipeline.freshness import Today
+from codex_cli.pipeline.process import end_orphans
 from codex_cli.pipeline.records import read_record
 from codex_cli.pipeline.reports import PipelineReport, StageReport, recorded_report
-from codex_cli.pipeline.stage_run import StageRun
+from codex_cli.pipeline.stage_run import StageRun, name_stage, write_failure
 from codex_cli.pipeline.staging import discard
 from codex_cli.pipeline.state import StateFolder
 from codex_core.errors import CodexError, GuardUnavailable, Problem, UsageError
@@ -32,6 +33,8 @@ GUARD_LEVEL = "python"
 """The level of this release: the audit hook explains refusals inside ``uses`` stages."""
 GRACE = 30.0
 """Seconds that a stage is given to end after it was asked to."""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a run in order: its stages first."""
 _TICK = 0.2
 
 
@@ -70,7 +73,11 @@ def run(pipeline: Pipeline, options: RunOptions, watcher: Watcher) -> PipelineRe
     with locks.hold(state.lock), _signals() as received:
         _discard_staging(state)
         run = _Run(pipeline, options, state, watcher, received)
-        return run.go()
+        try:
+            return run.go()
+        finally:
+            run.close()
+            _discard_staging(state)
 
 
 def _check(pipeline: Pipeline, options: RunOptions) -> None:
@@ -89,16 +96,19 @@ def _check(pipeline: Pipeline, options: RunOptions) -> None:
 
 
 def _discard_staging(state: StateFolder) -> None:
-    """Remove what a killed run left; stages share no name with another's folder, since only one run works here."""
-    for folder in list(state.staging.iterdir()):
-        discard(folder)
+    """Remove what a killed run left, and end the processes that it left: only one run works here."""
+    left = list(state.staging.iterdir())
+    if left:
+        end_orphans(state.staging)
+    for place in left:
+        discard(place)
 
 
 @contextmanager
 def _signals() -> Iterator[_Signals]:
-    """Note SIGINT and SIGTERM instead of dying of them, so that a publication is never cut by one."""
+    """Note the signals that end a run instead of dying of them, so that a publication is never cut by one."""
     received = _Signals()
-    before = {number: signal.signal(number, received.note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, received.note) for number in ENDING}
     wakeup = signal.set_wakeup_fd(received.writer, warn_on_full_buffer=False)
     try:
         yield received
@@ -156,10 +166,15 @@ class _Run:
                 self._wait()
             elif self.waiting:
                 self._skip_rest()
-        self.selector.close()
         stages = tuple(self.reports[name] for name in self.pipeline.stages)
         seconds = round(time.monotonic() - self.began, 3)
         return PipelineReport(self.pipeline.name, stages, self._exit(), GUARD_LEVEL, seconds=seconds)
+
+    def close(self) -> None:
+        """Leave no process behind, however the run ended."""
+        for run in self.running.values():
+            run.abandon()
+        self.selector.close()
 
     def _exit(self) -> int:
         if self.received.numbers:
@@ -188,18 +203,26 @@ class _Run:
             if not why:
                 self._settle(recorded_report(stage.name, record))
                 return
-            run = StageRun(stage, self.today, self.state, guard=GUARD_LEVEL, why=why)
+            run = StageRun(stage, self.today, self.state, guard=GUARD_LEVEL, why=why, forced=self._forced(stage))
         except CodexError as error:
-            self._settle(_unstarted(stage, error.problems, error.exit_code))
+            self._settle(self._unstarted(stage, error.problems))
         except OSError as error:
             problem = Problem("stage.failed", f"stage {stage.name!r} could not be started: {error}")
-            self._settle(_unstarted(stage, (problem,), 1))
+            self._settle(self._unstarted(stage, (problem,)))
         else:
             self.running[run.done] = run
             self.selector.register(run.done, selectors.EVENT_READ)
 
+    def _unstarted(self, stage: StageSpec, problems: tuple[Problem, ...]) -> StageReport:
+        why = tuple(problem.message for problem in problems)
+        write_failure(self.state, stage.name, outcome="failed", why=why, at=datetime.now(UTC), seconds=0)
+        return StageReport(stage.name, "failed", why, exit=1, problems=name_stage(stage.name, problems))
+
+    def _forced(self, stage: StageSpec) -> bool:
+        return self.options.force_all or stage.name in self.options.force
+
     def _why(self, stage: StageSpec, record: Record | None) -> tuple[str, ...]:
-        if self.options.force_all or stage.name in self.options.force:
+        if self._forced(stage):
             return ("it was asked for with --force",)
         return self.today.why_stale(stage, record)
 
@@ -235,12 +258,12 @@ class _Run:
         self.watcher.ended(report)
 
     def _skip_rest(self) -> None:
-        cause = f"{self.first_failure.name!r} failed" if self.first_failure else "the run was interrupted"
+        cause = f"{self.first_failure.name!r} failed" if self.first_failure else ""
+        if self.received.numbers:
+            cause = "the run was interrupted"
         for name in self.waiting:
-            self._settle(StageReport(name, "skipped", (cause,)))
+            left_out = self.options.only not in {None, name}
+            self._settle(
+                StageReport(name, "skipped", (f"only {self.options.only!r} was asked for" if left_out else cause,))
+            )
         self.waiting.clear()
-
-
-def _unstarted(stage: StageSpec, problems: tuple[Problem, ...], code: int) -> StageReport:
-    why = tuple(problem.message for problem in problems)
-    return StageReport(stage.name, "failed", why, exit=code, problems=problems)

@@ -29,6 +29,10 @@ def main(words: list[str]) -> int:
     job, result = read_job(job_file), Result()
     try:
         _run(job, result)
+    except SystemExit as ending:
+        if ending.code not in {None, 0}:
+            result.problems = (Problem("stage.failed", f"the stage ended itself with {ending.code!r}"),)
+            result.exit = 1
     except Exception as error:  # noqa: BLE001 - a stage may raise anything; its traceback is in the log
         _fail(result, error)
     result.finished = True

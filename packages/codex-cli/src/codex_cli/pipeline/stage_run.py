@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from codex_cli.pipeline.job import Result, make_job, read_result, write_job
 from codex_cli.pipeline.process import signal_stage, stage_environment, start_stage
-from codex_cli.pipeline.records import Record, read_json, write_record
+from codex_cli.pipeline.records import Record, read_json, record_bytes
 from codex_cli.pipeline.reports import StageReport, read_tail
-from codex_cli.pipeline.staging import StagingFolder
+from codex_cli.pipeline.staging import StagingFolder, discard
 from codex_cli.pipeline.state import write_atomically
 from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, ConfigError, Problem, StageFailed
@@ -32,13 +34,30 @@ LOG_TAIL = 15
 """How many lines of a failed stage's log are shown."""
 
 
+def name_stage(stage: str, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """The problems of a stage, told in a place where a reader does not see which stage it is."""
+    return tuple(
+        p if repr(stage) in p.message else replace(p, message=f"stage {stage!r}: {p.message}") for p in problems
+    )
+
+
+def write_failure(
+    state: StateFolder, stage: str, *, outcome: str, why: tuple[str, ...], at: datetime, seconds: float
+) -> None:
+    """Note how the stage failed, for ``codex status``; its next success removes the note."""
+    failure = {"state": outcome, "why": why, "at": at.isoformat(timespec="seconds"), "seconds": round(seconds, 3)}
+    write_atomically(state.failure(stage), canonical_json(failure) + b"\n")
+
+
 class StageRun:
     """A stage that is being run: constructed when its process has started, ended by ``finish``.
 
     ``done`` is a pidfd, readable when the process has ended. CodexError or OSError if the stage could not be started.
     """
 
-    def __init__(self, stage: StageSpec, today: Today, state: StateFolder, *, guard: str, why: tuple[str, ...]) -> None:
+    def __init__(
+        self, stage: StageSpec, today: Today, state: StateFolder, *, guard: str, why: tuple[str, ...], forced: bool
+    ) -> None:
         self.stage = stage
         self._today = today
         self._state = state
@@ -46,14 +65,20 @@ class StageRun:
         self._why = why
         self._began = time.monotonic()
         self._at = datetime.now(UTC)
-        self._refuse_foreign_outputs()
-        self._folder = StagingFolder(state.staging / stage.name, stage.inputs, stage.outputs)
+        if not forced:
+            self._refuse_foreign_outputs()
+        place = state.staging / f"{stage.name}.{secrets.token_hex(4)}"
+        self._folder = StagingFolder(place, stage.inputs, stage.outputs)
         self._identity = self._prepare()
         self._watched = self._folder.watch()
-        self._result_file = os.memfd_create("result")
-        with open(state.log(stage.name), "wb") as log:
-            self._process = self._start(log)
-        self.done = os.pidfd_open(self._process.pid)
+        with ExitStack() as opened:
+            self._result_file = os.memfd_create("result")
+            opened.callback(os.close, self._result_file)
+            with open(state.log(stage.name), "wb") as log:
+                self._process = self._start(log)
+            opened.callback(self._end_at_once)
+            self.done = os.pidfd_open(self._process.pid)
+            opened.pop_all()
 
     @property
     def seconds(self) -> float:
@@ -69,10 +94,12 @@ class StageRun:
         return "".join(read_tail(self._state.log(self.stage.name), 1))
 
     def finish(self, *, interrupted: int | None = None) -> StageReport:
-        """Reap the process, publish what it made, and write its record last; a stage that failed leaves none."""
-        status = self._process.wait()
-        self.signal(signal.SIGKILL)  # what it left running would go on writing into its outputs
-        result = self._take_result(status)
+        """Reap the process, publish what it made, and write its record last; a stage that failed leaves none.
+
+        ``done`` must be readable. The process group is killed while the ended leader still holds its number: what the
+        stage left running would go on writing into its outputs.
+        """
+        result = self._take_result(self._end_at_once())
         try:
             if interrupted is not None:
                 raise StageFailed(f"stage {self.stage.name!r} was ended by {signal.Signals(interrupted).name}")
@@ -80,6 +107,21 @@ class StageRun:
             return self._publish(result) if recorded or not result.exit else self._failed(result)
         except CodexError as error:
             return self._failed(replace(result, problems=error.problems, exit=error.exit_code, refusal=None))
+        except OSError as error:
+            message = f"the outputs of stage {self.stage.name!r} could not be published: {error}"
+            problem = Problem("stage.failed", message, "see to the file system, then run again")
+            return self._failed(replace(result, problems=(problem,), exit=1, refusal=None))
+        finally:
+            discard(self._folder.place)
+
+    def abandon(self) -> None:
+        """End the process at once and leave nothing of it: the run itself is ending."""
+        self._take_result(self._end_at_once())
+        discard(self._folder.place)
+
+    def _end_at_once(self) -> int:
+        self.signal(signal.SIGKILL)
+        return self._process.wait()
 
     def _refuse_foreign_outputs(self) -> None:
         """Overwrite only what an earlier run of this stage made, or was about to publish when it was killed."""
@@ -90,7 +132,7 @@ class StageRun:
             if name not in claimed and os.path.lexists(root / name):
                 raise StageFailed(
                     f"{name!r} exists, and stage {self.stage.name!r} did not make it, so it is not overwritten",
-                    hint="move it away, or give the output another name",
+                    hint=f"move it away, or replace it by codex run --force={self.stage.name}",
                 )
 
     def _prepare(self) -> Identity:
@@ -102,7 +144,7 @@ class StageRun:
 
     def _start(self, log: BinaryIO) -> subprocess.Popen[bytes]:
         pipeline, folder = self._today.pipeline, self._folder.path
-        environment = stage_environment(self.stage, pipeline.seed, os.environ)
+        environment = stage_environment(self.stage, pipeline.seed, os.environ, scratch=self._folder.scratch)
         if self.stage.uses is None:
             return start_stage(self.stage, folder=folder, log=log, environment=environment)
         job_file = os.memfd_create("job")
@@ -119,9 +161,9 @@ class StageRun:
         result = read_result(self._result_file)
         os.close(self._result_file)
         os.close(self.done)
-        if result.finished or status == 0:
+        if result.finished or (status == 0 and self.stage.uses is None):
             return result
-        how = f"exit status {status}" if status > 0 else signal.Signals(-status).name
+        how = f"exit status {status}" if status >= 0 else signal.Signals(-status).name
         problem = Problem(
             "stage.failed", f"stage {self.stage.name!r} ended with {how}", f"its output is in {self._log}"
         )
@@ -138,13 +180,13 @@ class StageRun:
         outputs = self._folder.collect(self._watched)
         root, name = self._today.pipeline.root, self.stage.name
         announcement = self._state.publication(name)
+        record = record_bytes(self._record(result, outputs))
         write_atomically(announcement, canonical_json({"outputs": list(outputs)}) + b"\n")
         self._state.record(name).unlink(missing_ok=True)
         self._folder.publish(root)
         for output in outputs:
             self._today.forget(output)
-        record = self._record(result, outputs)
-        write_record(self._state.record(name), record)
+        write_atomically(self._state.record(name), record)
         announcement.unlink()
         self._state.failure(name).unlink(missing_ok=True)
         why = (*self._why, *self._why_recorded(result))
@@ -163,10 +205,14 @@ class StageRun:
                 file.write_bytes(text)
 
     def _why_recorded(self, result: Result) -> tuple[str, ...]:
-        return () if result.refusal is None else (f"refused, and recorded: {result.refusal.reason}",)
+        """What the policy answered, where the stage's state does not say it."""
+        if result.refusal is not None:
+            return (f"refused, and recorded: {result.refusal.reason}",)
+        refused = sum(not decision.allowed for decision in result.decisions)
+        return (f"the policy refused {refused} of its requests (codex ledger show)",) if refused else ()
 
     def _record(self, result: Result, outputs: dict[str, str]) -> Record:
-        sources = {place: result.sources.get(place, digest) for place, digest in self._identity.sources.items()}
+        sources = {**self._identity.sources, **result.sources}
         count, head = Ledger(self._state.ledger).head()
         return Record(
             stage=self.stage.name,
@@ -179,7 +225,6 @@ class StageRun:
                 "guard": self._guard,
                 "ledger": {"entries": count, "head": head},
                 "pid": self._process.pid,
-                "read": result.sources,
                 "seconds": round(self.seconds, 3),
             },
         )
@@ -187,11 +232,14 @@ class StageRun:
     def _failed(self, result: Result) -> StageReport:
         state = "refused" if result.refusal is not None else "failed"
         why = tuple(problem.message for problem in result.problems)
-        at = self._at.isoformat(timespec="seconds")
-        failure = {"state": state, "why": list(why), "at": at, "seconds": round(self.seconds, 3)}
-        write_atomically(self._state.failure(self.stage.name), canonical_json(failure) + b"\n")
+        write_failure(self._state, self.stage.name, outcome=state, why=why, at=self._at, seconds=self.seconds)
         log = read_tail(self._state.log(self.stage.name), LOG_TAIL)
-        return replace(self._report(result, state=state, why=why), log=log, exit=result.exit, problems=result.problems)
+        return replace(
+            self._report(result, state=state, why=why),
+            log=log,
+            exit=77 if result.refusal else 1,
+            problems=name_stage(self.stage.name, result.problems),
+        )
 
     def _report(self, result: Result, **members: object) -> StageReport:
         return StageReport(

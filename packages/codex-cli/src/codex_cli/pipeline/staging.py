@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,16 +27,30 @@ _Mark = tuple[int, int, int] | None
 
 @dataclass(frozen=True)
 class StagingFolder:
-    """The folder ``path`` in which a stage works, below it ``inputs`` and ``outputs`` under their own names."""
+    """A stage's own part of the state folder: ``path``, in which it works, and ``scratch``, for what it throws away.
 
-    path: Path
+    Below ``path`` are ``inputs`` and ``outputs`` under their own names. ``place`` is never used twice: a process that
+    outlived a killed run goes on writing where nobody looks.
+    """
+
+    place: Path
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    @property
+    def path(self) -> Path:
+        """Where the stage's process starts."""
+        return self.place / "work"
+
+    @property
+    def scratch(self) -> Path:
+        """What TMPDIR names."""
+        return self.place / "scratch"
+
     def prepare(self, root: Path) -> dict[str, str]:
-        """Start empty, copy the inputs in from ``root``, and return their digests by name."""
-        discard(self.path)
+        """Make the folders, copy the inputs in from ``root``, and return their digests by name."""
         self.path.mkdir(parents=True)
+        self.scratch.mkdir()
         digests = {name: _copy(root / name, self.path / name) for name in self.inputs}
         for name in self.outputs:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +89,6 @@ class StagingFolder:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             _make_writable(self.path / name)
             exchange(self.path / name, root / name)
-        discard(self.path)
 
     def _surplus(self) -> Iterator[str]:
         """What is neither an input, an output, nor a folder on the way to one."""
@@ -91,35 +105,24 @@ class StagingFolder:
                     yield name
 
 
-def discard(folder: Path) -> None:
-    """Remove a staging folder; one that a process of an ended run still works in is first renamed out of the way."""
-    if not os.path.lexists(folder):
-        return
-    doomed = folder.with_name(f".{folder.name}.old")
-    _remove(doomed)
-    folder.rename(doomed)
-    _remove(doomed)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        _make_writable(path)
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def discard(place: Path) -> None:
+    """Remove a stage's staging folder; what something still writes to is left for a later run to remove."""
+    _make_writable(place)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _make_writable(path: Path) -> None:
     """Let the owner rename and remove what is in ``path``: copies of inputs are read-only folders."""
     for folder in (item for item in _everything(path) if item.is_dir() and not item.is_symlink()):
-        folder.chmod(folder.stat().st_mode | 0o700)
+        with suppress(FileNotFoundError):
+            folder.chmod(folder.stat().st_mode | 0o700)
 
 
 def _everything(path: Path) -> Iterator[Path]:
     """``path`` and all below it, a folder before its content."""
     yield path
     if path.is_dir() and not path.is_symlink():
-        for item in path.iterdir():
+        for item in list(path.iterdir()):
             yield from _everything(item)
 
 

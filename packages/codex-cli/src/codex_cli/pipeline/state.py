@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from codex_core.durable import sync_folder
 from codex_core.errors import StorageError
 
 NAME = ".codex"
@@ -38,11 +39,6 @@ class StateFolder:
         """The folder of the stages' staging folders."""
         return self.path / "staging"
 
-    @property
-    def cache(self) -> Path:
-        """What can be made again from its sources."""
-        return self.path / "cache"
-
     def record(self, stage: str) -> Path:
         """What a finished stage left behind."""
         return self.path / "records" / f"{stage}.json"
@@ -64,9 +60,16 @@ class StateFolder:
         return self.path / "logs" / f"{stage}.log"
 
     def create(self) -> None:
-        """Make the folders, and a .gitignore that keeps them out of the project's history."""
+        """Make the folders, and a .gitignore that keeps them out of the project's history.
+
+        A link among them is refused: what is cleaned here must not be somebody else's.
+        """
+        for name in ("", "records", "logs", "staging", "runs", "lock", "ledger.ndjson"):
+            if (self.path / name).is_symlink():
+                hint = "remove the link: the state folder and what is in it are never links"
+                raise StorageError(f"{self.path / name} is a link", hint=hint)
         try:
-            for folder in ("records", "logs", "cache", "staging"):
+            for folder in ("records", "logs", "staging"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
             ignore = self.path / ".gitignore"
             if not ignore.exists():
@@ -92,12 +95,3 @@ def write_atomically(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable (fsync(2) on the folder)."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -63,6 +63,7 @@ def _details(stage: StageReport) -> Iterator[str]:
         yield from _refusal(stage, stage.refusal)
     elif stage.why != (NEVER_RAN,) or stage.state != "ran":
         yield from stage.why
+        yield from (f"next: {problem.hint}" for problem in stage.problems if problem.hint)
     if stage.log and stage.refusal is None:
         yield "the end of its log:"
         yield from (f"  {line}" for line in stage.log)

@@ -70,6 +70,8 @@ def _plug_in(name: str) -> Stage:
 def function_file(uses: str, root: Path) -> Path:
     """The file of ``module:function``, found without running it; PluginUnknown if file or function is missing."""
     module, _, name = uses.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), name)):
+        raise PluginUnknown(f"{uses!r} does not name a function", hint="write module:function, as in steps:clean")
     path = root.joinpath(*module.split(".")).with_suffix(".py")
     if not path.is_file():
         message = f"{uses!r} needs the file {path.relative_to(root)}"
@@ -89,9 +91,18 @@ def code_digest(uses: str, root: Path) -> str:
     """The digest of the code behind ``uses``: the function's file, or the ``.py`` files of the plug-in's package."""
     if is_function(uses):
         return digest_file(function_file(uses, root))
-    package = type(load_stage(uses, root)).__module__.partition(".")[0]
-    folder = Path(str(sys.modules[package].__file__)).parent
-    return digest_entries(entry for entry in list_folder(folder) if entry.path.endswith(".py"))
+    home = _code_home(type(load_stage(uses, root)).__module__)
+    if home.name != "__init__.py":
+        return digest_file(home)
+    return digest_entries(entry for entry in list_folder(home.parent) if entry.path.endswith(".py"))
+
+
+def _code_home(module: str) -> Path:
+    """The file of the outermost regular package, or module, that ``module`` lies in: a namespace package has none."""
+    parts = module.split(".")
+    names = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    files = (getattr(sys.modules[name], "__file__", None) for name in names)
+    return Path(next(file for file in files if file is not None))
 
 
 def validate_params(stage: Stage, params: Mapping[str, object]) -> Any:  # Any: an instance of the stage's own model
