@@ -1,0 +1,124 @@
+"""The stages ``deploy.package`` and ``deploy.apply``: a model folder becomes a bundle, and a bundle is deployed."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING, ClassVar
+
+from codex_core.errors import ConfigError
+from codex_core.status import TargetContext
+from codex_deploy.__about__ import __version__
+from codex_deploy.blocks import block_bytes
+from codex_deploy.outcome import failure_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from codex_core.stage import StageContext
+    from codex_core.status import StatusBlock
+    from codex_deploy.config import ApplyParams, PackageParams
+
+STATUS_SUFFIX = ".json"
+
+
+class PackageStage:
+    """Packs the model folder that is its first input, and the files that are the others, into its one output."""
+
+    contract: ClassVar[int] = 1
+
+    def params(self) -> type[PackageParams]:
+        """``name``."""
+        from codex_deploy.config import PackageParams
+
+        return PackageParams
+
+    def __call__(self, ctx: StageContext, params: PackageParams) -> None:
+        """Write the bundle, with an attestation of what was enforced when this stage began."""
+        from codex_deploy.package import create_bundle
+
+        output = _only_output(ctx, "deploy.package", "bundle")
+        if not ctx.inputs:
+            raise ConfigError(f"stage {ctx.stage!r} has no model to pack", hint='write inputs = ["model"]')
+        model, *files = ctx.inputs
+        facts = packing_environment()
+        bundle = create_bundle(model, files, output, name=params.name, enforced=ctx.attestation, environment=facts)
+        print(f"packed {len(bundle.resources) - 2} files as {bundle.name}: {bundle.digest}")
+
+
+class ApplyStage:
+    """Deploys the bundle that is its one input to a target; its one output is the deployment, or its status block."""
+
+    contract: ClassVar[int] = 1
+
+    def params(self) -> type[ApplyParams]:
+        """``target``."""
+        from codex_deploy.config import ApplyParams
+
+        return ApplyParams
+
+    def __call__(self, ctx: StageContext, params: ApplyParams) -> None:
+        """Plan and apply. PolicyRefused, or another error, once the output says why the target is not ready.
+
+        A ``dir`` target whose folder is this stage's output is written there, and the runner puts it in its place.
+        """
+        from codex_deploy.layout_check import open_bundle
+        from codex_deploy.targets import open_target
+        from codex_deploy.targets.dir import DirTarget
+
+        output = _only_output(ctx, "deploy.apply", "status.json")
+        if len(ctx.inputs) != 1:
+            message = f"stage {ctx.stage!r} has {len(ctx.inputs)} inputs, and deploy.apply takes one bundle"
+            raise ConfigError(message, hint='write inputs = ["bundle"]')
+        target = open_target(params.target, _target_context(ctx))
+        plan = target.plan(open_bundle(ctx.inputs[0]), target.observe())
+        if isinstance(target, DirTarget) and target.folder == ctx.root / output.relative_to(ctx.folder):
+            block = target.write(plan, output)
+        else:
+            block = target.apply(plan)
+            _write_block(block, output)
+        _tell(block)
+
+
+package = PackageStage()
+apply = ApplyStage()
+
+
+def packing_environment() -> dict[str, str]:
+    """What packs a bundle, as its attestation says it."""
+    return {"codex-deploy": __version__, "python": platform.python_version()}
+
+
+def _target_context(ctx: StageContext) -> TargetContext:
+    facts = ctx.attestation
+    ledger = facts and {"entries": facts.ledger_entries, "head": facts.ledger_head}
+    observed = {**machine_facts(), "at": ctx.now.isoformat(timespec="seconds"), "ledger": ledger}
+    return TargetContext(ctx.root, ctx.targets, ctx.policy, ctx.stage, ctx.now, ctx.record, observed)
+
+
+def machine_facts() -> dict[str, object]:
+    """Who applies a deployment, as the ``observed`` part of a block says it."""
+    return {"host": platform.node(), "pid": os.getpid()}
+
+
+def _write_block(block: StatusBlock, output: Path) -> None:
+    file = output if output.suffix == STATUS_SUFFIX else output / "status.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(block_bytes(block))
+
+
+def _tell(block: StatusBlock) -> None:
+    for condition in block.conditions:
+        print(f"{condition.type}: {condition.status} ({condition.reason}): {condition.message}")
+    print(f"status block: {block.digest}")
+    if (failure := failure_of(block)) is not None:
+        raise failure
+
+
+def _only_output(ctx: StageContext, stage: str, example: str) -> Path:
+    if len(ctx.outputs) != 1:
+        names = ", ".join(path.name for path in ctx.outputs) or "none"
+        raise ConfigError(
+            f"{stage} makes one output, but the outputs are {names}", hint=f'write outputs = ["{example}"]'
+        )
+    return ctx.outputs[0]

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import collections
+import decimal
+import os
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codex_deploy.pickles import MOST_OPCODES, is_pickle
+
+
+class Attack:
+    """What unpickling this would call."""
+
+    def __reduce__(self) -> tuple[Any, ...]:  # Any: a callable and what it is called with
+        return os.system, ("true",)
+
+
+OBJECTS = [
+    Attack(),
+    [1, Attack()],
+    os.system,
+    collections.OrderedDict(a=1),
+    decimal.Decimal("1.5"),
+    {"a": [1, 2.5, None, True], "b": ("x", "ü")},
+    [],
+    {},
+    1,
+    2**80,
+    "text",
+    None,
+]
+
+
+@pytest.mark.parametrize("value", OBJECTS, ids=repr)
+def test_what_pickle_writes_with_protocol_0_is_a_pickle(value: object) -> None:
+    assert is_pickle(pickle.dumps(value, 0))
+
+
+CALL = b"cos\nsystem\n(S'true'\ntR."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CALL,
+        CALL[:-1],  # it has run before the unpickler misses the STOP
+        CALL + b" and then some prose",
+        b"cos\nsystem\n.",
+        b"N." + CALL,
+        b"I0x10\n0" + CALL,  # numbers as the unpickler reads them, and pickletools does not
+        b"L-1L\n0" + CALL,
+        b"F1e5\n0" + CALL,
+        "S'é'\n0".encode() + CALL,
+        b"(S'true'\nios\nsystem\n.",
+        b"(cos\nsystem\nS'true'\no.",
+        b"(((((" + CALL,
+        b"(0" + CALL,
+        b"(I1\n1" + CALL,
+        b"U\x20" + b"x" * 0x20 + b"0" + CALL,
+        b"Vos\nVsystem\n\x93(Vtrue\ntR.",
+        b"cos\npath.join\n(S'a'\ntR.",
+        "cmodül\nfünc\n(tR.".encode(),
+        b"N0" * MOST_OPCODES + CALL,
+        b"(lp0\nI1\na.\n\n",
+    ],
+)
+def test_a_program_that_would_run_is_a_pickle(content: bytes) -> None:
+    assert is_pickle(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"class Foo:\n    bar\n    pass\n",
+        b"cat\ndog\nfish\n",  # a vocabulary
+        b"contents\nthe first\n.. and more\n",
+        b"codex is\na tool\n.",
+        b"In the beginning\n",
+        b"(in short)\n",
+        b"No.\n",
+        b"R",
+        b"0",
+        b"tR.",
+        b"cos\nsystem",
+        b"cos\nsystem\n",
+        b"Version 1.\n",
+        b"C" + bytes([84]) + b"x" * 84 + b".\n",  # by chance, and in an opcode that protocol 0 does not have
+        b"# Model\n",
+        b"{}",
+        b"\xef\xbb\xbftext",
+    ],
+)
+def test_what_the_unpickler_would_stumble_over_is_text(content: bytes) -> None:
+    assert not is_pickle(content)
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_any_bytes_have_an_answer(content: bytes) -> None:
+    is_pickle(content)
+
+
+@given(st.text("NI(tlds.0a\n 1V", min_size=1, max_size=40))
+def test_what_unpickles_to_its_last_byte_in_protocol_0_is_a_pickle(text: str) -> None:
+    content = text.encode()
+    try:
+        pickle.loads(content)
+    except Exception:  # noqa: BLE001 - the unpickler raises anything
+        return
+    if content.endswith(b".") and b"." not in content[:-1]:
+        assert is_pickle(content)

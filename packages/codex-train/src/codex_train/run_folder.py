@@ -1,0 +1,98 @@
+"""The run folder: where its parts lie, and the lock by which one process at a time works in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from codex_core.errors import ConfigError, RunLocked
+from codex_train.durable import draft_of
+from codex_train.run_file import RUN_FILE
+
+LOCK = "lock"
+
+_NO_RUN_YET = {LOCK, draft_of(Path(RUN_FILE)).name}
+"""What a process that was killed before its run.json was written leaves."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder at ``path``, which need not exist yet."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def events(self) -> Path:
+        """What the run reported of itself, a line each."""
+        return self.path / "events.ndjson"
+
+    @property
+    def model(self) -> Path:
+        """The model folder that a task leaves."""
+        return self.path / "model"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / RUN_FILE).exists()
+
+    def lock(self) -> BinaryIO:
+        """Make the folder if it is not there, and lock it until the returned file is closed or this process ends.
+
+        RunLocked, naming the holder's pid, if another process works in it, or another Run of this one; ConfigError if
+        it is something else than a run's folder or an empty one.
+        """
+        self._refuse_foreign()
+        self.path.mkdir(parents=True, exist_ok=True)
+        file = open(self.path / LOCK, "a+b", buffering=0)  # noqa: SIM115 - the lock is held as long as it is open
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = _pid(file)
+            file.close()
+            raise RunLocked(
+                f"another process works in {self.path} (pid {pid or 'unknown'})",
+                hint="wait for it to end, or end it; nothing needs unlocking afterwards",
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        return file
+
+    def holder(self) -> int | None:
+        """The pid of the process that works here; None if none does."""
+        try:
+            with open(self.path / LOCK, "rb") as file:
+                return None if _is_free(file) else _pid(file)
+        except FileNotFoundError:
+            return None
+
+    def _refuse_foreign(self) -> None:
+        if not self.path.exists() or self.is_run:
+            return
+        if not self.path.is_dir():
+            raise ConfigError(f"{self.path} is a file, so no run can be kept in it", hint="name a folder")
+        found = sorted(path.name for path in self.path.iterdir() if path.name not in _NO_RUN_YET)
+        if found:
+            message = f"{self.path} is no run and holds {found[0]!r} already, so no run is begun in it"
+            raise ConfigError(message, hint="name a new folder, or an empty one")
+
+
+def _is_free(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _pid(file: BinaryIO) -> int | None:
+    text = os.pread(file.fileno(), 32, 0)
+    return int(text) if text.isdigit() else None

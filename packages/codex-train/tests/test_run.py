@@ -1,0 +1,315 @@
+"""Run, in one process: what it refuses, what it says, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from codex_core.digest import digest_folder
+from codex_core.errors import ConfigError, InexactResume, LossNotFinite, RunLocked
+from codex_core.events import Event, read_events
+from codex_train import Run, list_checkpoints, read_run
+from codex_train.signals import RunInterrupted
+
+DATA = torch.arange(20.0).view(10, 2)
+
+
+def train(folder: Path, *, until: int | None = None, **options: Any) -> Run:  # Any: whatever Run takes
+    with Run(folder, **options) as run:
+        model = torch.nn.Linear(2, 1)
+        run.track(model=model)
+        for _ in run.batches(DATA, batch_size=4, epochs=2):
+            run.log(loss=float(run.step))
+            if run.step == until:
+                break
+    return run
+
+
+def test_the_seed_decides_all_three_generators_and_the_model(tmp_path: Path) -> None:
+    import random
+
+    import numpy as np
+
+    def drawn(name: str, seed: int) -> tuple[float, ...]:
+        with Run(tmp_path / name, seed=seed):
+            return random.random(), float(np.random.random()), torch.nn.Linear(1, 1).weight.item()
+
+    assert drawn("a", 1) == drawn("b", 1)
+    assert all(one != other for one, other in zip(drawn("c", 1), drawn("d", 2), strict=True))
+
+
+def test_a_run_json_says_what_the_run_is_and_how_far_it_came(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_bytes(b"content")
+    train(tmp_path / "run", seed=3, task="mine", params={"rate": 0.5}, data=tmp_path / "data", code="sha256:00")
+    found = read_run(tmp_path / "run")
+    assert (found.state, found.step, found.steps, found.inexact) == ("finished", 6, 6, ())
+    assert found.plan == {"examples": 10, "batch_size": 4}
+    assert found.identity.made_from == {
+        "task": "mine",
+        "params": {"rate": 0.5},
+        "data": digest_folder(tmp_path / "data"),
+        "code": "sha256:00",
+        "seed": 3,
+    }
+    assert found.settings.data == str(tmp_path / "data")
+    environment = found.identity.environment
+    assert (environment["threads"], environment["deterministic"]) == (1, True)
+    assert {"capability", "cpu", "machine", "numpy", "python", "torch"} <= set(environment)
+
+
+def test_events_hold_a_line_for_each_logged_step(tmp_path: Path) -> None:
+    train(tmp_path / "run", clock=lambda: 12.5)
+    assert list(read_events(tmp_path / "run" / "events.ndjson")) == [
+        Event("start", 0, {}, 12.5),
+        *(Event("step", step, {"loss": float(step)}, 12.5) for step in range(1, 7)),
+        Event("finish", 6, {}, 12.5),
+    ]
+
+
+def test_batches_are_those_of_the_order_and_the_last_of_an_epoch_is_short(tmp_path: Path) -> None:
+    with Run(tmp_path / "run", seed=1) as run:
+        found = [batch[:, 0].tolist() for batch in run.batches(DATA, batch_size=4, epochs=2)]
+    assert [len(batch) for batch in found] == [4, 4, 2, 4, 4, 2]
+    first, second = ([one for batch in half for one in batch] for half in (found[:3], found[3:]))
+    assert sorted(first) == sorted(second) == DATA[:, 0].tolist()
+    assert first != second
+
+
+def test_checkpoints_are_kept_as_told(tmp_path: Path) -> None:
+    train(tmp_path / "run", save_every=1, keep=2)
+    assert [place.name for place in list_checkpoints(tmp_path / "run" / "checkpoints")] == [
+        "step-00000005",
+        "step-00000006",
+    ]
+
+
+def test_a_checkpoint_is_taken_after_the_loops_body_and_before_the_next_batch(tmp_path: Path) -> None:
+    class Counted:
+        def __init__(self) -> None:
+            self.fetched = self.done = 0
+
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, index: int) -> int:
+            self.fetched += 1
+            return index
+
+        def state_dict(self) -> dict[str, int]:
+            return {"fetched": self.fetched, "done": self.done}
+
+        def load_state_dict(self, state: dict[str, int]) -> None:
+            vars(self).update(state)
+
+    data = Counted()
+    with Run(tmp_path / "run", save_every=2) as run:
+        run.track(data=data)
+        for _ in run.batches(data, batch_size=1, steps=5):
+            data.done += 1
+    from codex_train import read_checkpoint
+
+    states = [read_checkpoint(place).states["data"] for place in list_checkpoints(tmp_path / "run" / "checkpoints")]
+    assert states == [{"fetched": step, "done": step} for step in (2, 4, 5)]
+
+
+def test_what_is_logged_after_the_loop_stands_once_however_often_the_script_runs(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Run(tmp_path / "run") as run:
+            for _ in run.batches(DATA, batch_size=5):
+                run.log(loss=1.0)
+            run.log(accuracy=0.5)
+    events = list(read_events(tmp_path / "run" / "events.ndjson"))
+    assert [(event.step, dict(event.values)) for event in events if event.kind == "step"] == [
+        (1, {"loss": 1.0}),
+        (2, {"loss": 1.0}),
+        (2, {"accuracy": 0.5}),
+    ]
+
+
+def test_a_loop_that_is_left_is_stopped_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    assert train(tmp_path / "run", until=3, save_every=2).step == 3
+    assert (read_run(tmp_path / "run").state, read_run(tmp_path / "run").step) == ("stopped", 2)
+    said: list[str] = []
+    assert train(tmp_path / "run", save_every=2, say=said.append).step == 6
+    assert said == [f"{tmp_path / 'run'}: going on from step 2 of 6"]
+
+
+def test_an_error_in_the_loop_is_told_in_run_json(tmp_path: Path) -> None:
+    def divide() -> None:
+        with Run(tmp_path / "run") as run:
+            for _ in run.batches(DATA, batch_size=4):
+                run.log(ratio=1 // 0)
+
+    with pytest.raises(ZeroDivisionError):
+        divide()
+    found = read_run(tmp_path / "run")
+    assert (found.state, found.observed["reason"]) == (
+        "failed",
+        "ZeroDivisionError: integer division or modulo by zero",
+    )
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf, torch.tensor(math.nan, dtype=torch.bfloat16)])
+def test_a_loss_that_is_not_finite_ends_the_run_without_a_checkpoint(loss: Any, tmp_path: Path) -> None:  # Any: numbers
+    before = signal.getsignal(signal.SIGTERM)
+    run = Run(tmp_path / "run", save_every=1)
+
+    def go() -> None:
+        for _ in run.batches(DATA, batch_size=4):
+            run.log(loss=loss if run.step == 2 else 0.0, other=math.nan)
+
+    with pytest.raises(LossNotFinite, match=r"step 2 is -?(nan|inf): epoch 0, batch 1, examples \d, \d, \d, \d;"):
+        go()
+    assert [place.name for place in list_checkpoints(tmp_path / "run" / "checkpoints")] == ["step-00000001"]
+    assert signal.getsignal(signal.SIGTERM) is before
+    run.close()
+
+
+def test_handlers_are_as_they_were_when_the_loop_is_over(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    train(tmp_path / "run")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_signal_ends_it_with_the_status_of_a_process_that_the_signal_ended(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def go() -> None:
+        with Run(tmp_path / "run", say=said.append) as run:
+            for _ in run.batches(DATA, batch_size=4):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(RunInterrupted) as caught:
+        go()
+    assert (caught.value.code, caught.value.step) == (143, 1)
+    assert said == [
+        f"{tmp_path / 'run'}: SIGTERM ended the run after step 1, which is saved; start it again to go on from there"
+    ]
+
+
+def test_a_run_in_another_thread_leaves_signals_alone(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[Any] = []  # Any: handlers
+
+    def work() -> None:
+        with Run(tmp_path / "run") as run:
+            seen.extend(signal.getsignal(signal.SIGTERM) for _ in run.batches(DATA, batch_size=4))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before] * 3
+
+
+def test_a_folder_in_use_is_refused_with_the_holders_pid(tmp_path: Path) -> None:
+    with Run(tmp_path / "run") as run:
+        with pytest.raises(RunLocked) as caught:
+            Run(tmp_path / "run")
+        assert run.folder.holder() == os.getpid()
+    assert caught.value.message == f"another process works in {tmp_path / 'run'} (pid {os.getpid()})"
+    assert run.folder.holder() is None
+    Run(tmp_path / "run").close()
+
+
+def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("all of it")
+    with pytest.raises(ConfigError, match=r"is no run and holds 'thesis\.txt' already"):
+        Run(tmp_path)
+    with pytest.raises(ConfigError, match="is a file, so no run can be kept in it"):
+        Run(tmp_path / "thesis.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"seed": -1}, {"seed": 2**53 + 1}, {"threads": 0}, {"save_every": 0}, {"keep": 0}],
+    ids=str,
+)
+def test_numbers_that_mean_nothing_are_refused_before_anything_is_made(
+    options: dict[str, Any],  # Any: whatever Run takes
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError):
+        Run(tmp_path / "run", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_data_is_refused_and_can_be_put_right_in_the_same_folder(tmp_path: Path) -> None:
+    for data, size in ((DATA, 11), ([], 1), ((DATA, DATA[:3]), 1)):
+        with Run(tmp_path / "run", params={"size": size}) as run, pytest.raises(ConfigError):
+            run.batches(data, batch_size=size)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
+    train(tmp_path / "run")
+    assert read_run(tmp_path / "run").state == "finished"
+
+
+def test_what_has_no_state_or_comes_too_late_is_not_tracked(tmp_path: Path) -> None:
+    with Run(tmp_path / "run") as run:
+        with pytest.raises(ConfigError, match="number, a int, has no state"):
+            run.track(number=3)
+        with pytest.raises(ConfigError, match="'random' is the name of the run's own state"):
+            run.track(random=torch.nn.Linear(1, 1))
+        with pytest.raises(ConfigError, match="there is no step to log yet"):
+            run.log(loss=1.0)
+        run.batches(DATA, batch_size=4)
+        with pytest.raises(ConfigError, match="the loop has begun"):
+            run.track(model=torch.nn.Linear(1, 1))
+        with pytest.raises(ConfigError, match=r"run\.batches was called before"):
+            run.batches(DATA, batch_size=4)
+
+
+def test_every_difference_is_named_before_a_resume(tmp_path: Path) -> None:
+    train(tmp_path / "run", until=3, save_every=1, seed=1, params={"rate": 0.5, "deep": {"a": 1}}, code="sha256:00")
+    with pytest.raises(InexactResume) as caught:
+        Run(tmp_path / "run", seed=2, params={"rate": 0.25, "deep": {"a": 1, "b": 2}}, task="t")
+    assert caught.value.differences == (
+        "code: sha256:00 -> unknown",
+        "params.deep.b: unknown -> 2",
+        "params.rate: 0.5 -> 0.25",
+        "seed: 1 -> 2",
+        "task: unknown -> t",
+    )
+    assert (caught.value.exit_code, caught.value.code) == (2, "run.inexact")
+
+
+def test_other_data_or_batches_are_refused_too(tmp_path: Path) -> None:
+    train(tmp_path / "run", until=3, save_every=1)
+    with Run(tmp_path / "run") as run, pytest.raises(InexactResume) as caught:
+        run.batches(DATA[:9], batch_size=3)
+    assert caught.value.differences == ("batch_size: 4 -> 3", "examples: 10 -> 9")
+
+
+def test_other_names_than_the_checkpoint_has_are_refused(tmp_path: Path) -> None:
+    train(tmp_path / "run", until=3, save_every=1)
+    with Run(tmp_path / "run") as run:
+        run.track(model=torch.nn.Linear(2, 1), ema=torch.nn.Linear(2, 1))
+        with pytest.raises(ConfigError, match="the run tracks ema and model, and its checkpoint of step 2 has model"):
+            next(iter(run.batches(DATA, batch_size=4)))
+
+
+def test_a_plain_script_sets_threads_before_torch_and_ends_like_any_other(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from codex_train import Run\n"
+        "run = Run('run', threads=2)\n"
+        "import os, torch\n"
+        "for batch in run.batches(list('abc'), batch_size=2): print(batch)\n"
+        "print(torch.get_num_threads(), os.environ['OMP_NUM_THREADS'], os.environ['OMP_WAIT_POLICY'])\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "2 2 PASSIVE"
+    found = json.loads((tmp_path / "run" / "run.json").read_bytes())
+    assert (found["state"], found["identity"]["environment"]["threads"]) == ("finished", 2)
+    assert found["observed"]["omp_wait_policy"] == "PASSIVE"
