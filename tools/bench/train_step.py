@@ -79,8 +79,8 @@ class Work:
 def main() -> int:
     """Measure and print a table, or one JSON object."""
     parser = argparse.ArgumentParser(description="What a Run costs, in bare training loops.")
-    parser.add_argument("--rounds", type=int, default=15, help="how often each row is measured (default: 15)")
-    parser.add_argument("--steps", type=int, default=2000, help="steps of each measurement (default: 2000)")
+    parser.add_argument("--rounds", type=int, default=60, help="how often each row is measured (default: 60)")
+    parser.add_argument("--steps", type=int, default=250, help="steps of each measurement (default: 250)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     torch.set_num_threads(1)

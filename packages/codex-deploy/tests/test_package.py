@@ -209,3 +209,10 @@ def test_a_full_disk_leaves_the_old_bundle_as_it_was(
         pack(model, output=bundle.path)
     assert digest_folder(bundle.path) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "extras", "model"]
+
+
+def test_a_run_folder_is_not_taken_for_a_model_folder(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/run.json").write_text("{}")
+    error = refusal(UsageError, tmp_path / "run", output=tmp_path / "out")
+    assert error.hint == f"name {tmp_path / 'run/model'}"

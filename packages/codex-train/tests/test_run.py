@@ -258,8 +258,8 @@ def test_what_has_no_state_or_comes_too_late_is_not_tracked(tmp_path: Path) -> N
     with Run(tmp_path / "run") as run:
         with pytest.raises(ConfigError, match="number, a int, has no state"):
             run.track(number=3)
-        with pytest.raises(ConfigError, match="'random' is the name of the run's own state"):
-            run.track(random=torch.nn.Linear(1, 1))
+        with pytest.raises(ConfigError, match="'run' is the name of the run's own state"):
+            run.track(run=torch.nn.Linear(1, 1))
         with pytest.raises(ConfigError, match="there is no step to log yet"):
             run.log(loss=1.0)
         run.batches(DATA, batch_size=4)

@@ -101,6 +101,8 @@ def _files(model: Path, files: Sequence[Path]) -> Iterator[_File]:
     if not model.is_dir():
         what = "is no folder" if model.exists() else "does not exist"
         raise UsageError(f"the model {model} {what}", hint="name the folder that holds model.safetensors")
+    if (model / "run.json").exists():
+        raise UsageError(f"{model} is a training run and no model folder", hint=f"name {model / 'model'}")
     for path in sorted(walk_files(model)):
         if path != MANIFEST:
             yield _File(path, model / path, of_model=True)

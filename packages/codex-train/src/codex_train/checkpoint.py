@@ -1,6 +1,6 @@
 """Checkpoints: folders that hold a run's whole state after a step, written whole or not at all, verified when read.
 
-    checkpoints/step-00000120/NAME.safetensors   the tensors of each tracked object, and of the generators (``random``)
+    checkpoints/step-00000120/NAME.safetensors   the tensors of each tracked object, and the run's own: run.safetensors
                               state.json         what of the states is no tensor, and a digest of each tensor
                               manifest.json      the digest of each file (codex_core.checkpoint)
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from codex_train.checkpoint import Checkpoint
 
-OWN = "random"
-"""The name under which a checkpoint holds the generators' states, beside what is tracked."""
+OWN = "run"
+"""The name under which a checkpoint holds the states of the generators, and gradients, beside what is tracked."""
 
 _HINT = "make the model that the run was begun with, or begin another run in a new folder"
 

@@ -11,6 +11,7 @@ from codex_core.errors import ConfigError, LossNotFinite
 from codex_train.checkpoint import Checkpoint, write_checkpoint
 from codex_train.checkpoint_folder import prune_checkpoints
 from codex_train.fit import OWN, check_fit, load_tracked
+from codex_train.gradients import held_gradients, restore_gradients
 from codex_train.journal import Journal
 from codex_train.order import Position
 from codex_train.recovery import recover
@@ -124,7 +125,8 @@ class Loop:
             )
         self._say(f"{self._folder.path}: going on from step {self.step} of {self.file.steps}")
         load_tracked(self._tracked, checkpoint)
-        restore_generators(checkpoint.states[OWN])
+        restore_gradients(self._tracked, checkpoint.states[OWN]["gradients"])
+        restore_generators(checkpoint.states[OWN]["generators"])
         return position
 
     def _begin(self, position: Position, *, logged: int) -> Journal:
@@ -150,7 +152,8 @@ class Loop:
             return
         states = {name: item.state_dict() for name, item in self._tracked.items()}
         facts = {"epoch": position.epoch, "offset": position.offset, "events": self._journal.durable_size()}
-        checkpoint = Checkpoint(position.step, {**states, OWN: generator_states()}, facts)
+        own = {"generators": generator_states(), "gradients": held_gradients(self._tracked)}
+        checkpoint = Checkpoint(position.step, {**states, OWN: own}, facts)
         write_checkpoint(self._folder.checkpoints, checkpoint, self.file.attested)
         self._saved = position.step
         self._write(step=position.step)

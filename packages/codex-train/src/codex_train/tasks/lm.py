@@ -160,10 +160,10 @@ def train(run: Run, params: LmParams) -> None:
         for group in opt.param_groups:
             group["lr"] = params.learning_rate * schedule(run.step, params.steps, params.warm_up)
         loss = model.loss(batch)
-        opt.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own has no types
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
+        opt.zero_grad()
         run.log(loss=loss, learning_rate=opt.param_groups[0]["lr"])
     run.save_model(model.state_dict(), config.to_json())
 
