@@ -216,3 +216,20 @@ def test_a_run_folder_is_not_taken_for_a_model_folder(model: Path, tmp_path: Pat
     (tmp_path / "run/run.json").write_text("{}")
     error = refusal(UsageError, tmp_path / "run", output=tmp_path / "out")
     assert error.hint == f"name {tmp_path / 'run/model'}"
+
+
+@pytest.mark.parametrize("place", ["blobs/thesis.txt", "blobs/sha256/thesis.txt", "thesis.txt"])
+def test_a_bundle_that_holds_somebody_s_file_is_not_replaced(
+    bundle: Bundle, model: Path, tmp_path: Path, place: str
+) -> None:
+    (bundle.path / place).write_text("years of work")
+    refusal(UsageError, model, output=bundle.path)
+    assert (bundle.path / place).read_text() == "years of work"
+
+
+def test_another_tool_s_layout_is_not_replaced(model: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / "blobs/sha256").mkdir(parents=True)
+    (other / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (other / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
+    refusal(UsageError, model, output=other)

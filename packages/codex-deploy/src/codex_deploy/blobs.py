@@ -1,9 +1,9 @@
 """Blobs: files copied into a layout under the digest of the copy, and examined while they are hashed.
 
-A file is copied piece by piece (copy_file_range(2), which shares blocks where the file system can). Each piece is
-read back and hashed while it is in the processor's cache, so that the digest is of the bytes that lie in the layout,
-and the disk is set to work on it at once (sync_file_range(2)), so that the fsync at the end has little left to wait
-for.
+The copy runs one piece ahead in a thread (copy_file_range(2), which shares blocks where the file system can), and
+each piece is read back and hashed behind it while it is in the processor's cache: the digest is of the bytes that lie
+in the layout. The disk is set to work on each piece at once (sync_file_range(2)), so that the fsync at the end has
+little left to wait for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import ctypes
 import errno
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_COPIED_AT_ONCE = 2**23
+_COPIED_AT_ONCE = 2**22
 _READ_AT_ONCE = 2**18
 _SYNC_FILE_RANGE_WRITE = 2
 _libc = ctypes.CDLL(None)
@@ -91,13 +92,16 @@ def _copy(source: int, target: int) -> Iterator[memoryview]:
     """Copy, and give what was copied as it is read back; each piece is valid until the next one is asked for."""
     buffer = memoryview(bytearray(_READ_AT_ONCE))
     position = end = 0
-    while count := _copy_some(source, target):
-        _libc.sync_file_range(target, end, count, _SYNC_FILE_RANGE_WRITE)  # a hint: where it fails, fsync does it all
-        end += count
-        while position < end:
-            read = os.preadv(target, [buffer[: end - position]], position)
-            yield buffer[:read]
-            position += read
+    with ThreadPoolExecutor(1) as copier:
+        ahead = copier.submit(_copy_some, source, target)
+        while count := ahead.result():
+            ahead = copier.submit(_copy_some, source, target)
+            _libc.sync_file_range(target, end, count, _SYNC_FILE_RANGE_WRITE)  # a hint: where it fails, fsync does all
+            end += count
+            while position < end:
+                read = os.preadv(target, [buffer[: end - position]], position)
+                yield buffer[:read]
+                position += read
 
 
 def _copy_some(source: int, target: int) -> int:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codex_core.status import Bundle
+from codex_deploy.attestation import ARTIFACT_TYPE
 from codex_deploy.layout import BLOBS, INDEX_FILE, LAYOUT_FILE, REF_NAME, index_bytes
 from codex_deploy.modelpack import FILE_PATH
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Collection
 
     from codex_core.checkpoint import CheckpointManifest
     from codex_deploy.attestation import Statement
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 STATUS_FILE = "status.json"
 """What a deployment holds besides its layout."""
+
+_BLOBS = Path(BLOBS)
+_BLOB_NAME = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,21 @@ def is_layout(folder: Path) -> bool:
     return folder.is_dir() and marked
 
 
+def holds_only_ours(folder: Path, *, extra: Collection[str] = ()) -> bool:
+    """Whether all that is in ``folder`` may be replaced: the parts of one of our layouts, and ``extra`` beside them.
+
+    What anybody else put there, or another tool's layout, is somebody's work. Where a status stands beside the layout
+    it says whose that is, and the index may be damaged.
+    """
+    if not {item.name for item in folder.iterdir()} <= {LAYOUT_FILE, INDEX_FILE, _BLOBS.parts[0], *extra}:
+        return False
+    index = folder / INDEX_FILE
+    if STATUS_FILE not in extra and index.is_file() and ARTIFACT_TYPE.encode() not in index.read_bytes():
+        return False
+    parts = (path.relative_to(folder) for path in (folder / _BLOBS.parts[0]).rglob("*"))
+    return all(part == _BLOBS or (part.parent == _BLOBS and _BLOB_NAME.fullmatch(part.name)) for part in parts)
+
+
 def is_deployment(folder: Path) -> bool:
     """Whether ``folder`` has the parts of a ``dir`` deployment: a layout and its status."""
     return folder.is_dir() and (folder / STATUS_FILE).exists() and ((folder / BLOBS).is_dir() or is_layout(folder))
@@ -68,4 +89,4 @@ def is_layout_or_nothing(place: Path) -> bool:
         return False
     if not place.exists() or not any(place.iterdir()):
         return True
-    return is_layout(place) and {item.name for item in place.iterdir()} <= {LAYOUT_FILE, INDEX_FILE, "blobs"}
+    return is_layout(place) and holds_only_ours(place)

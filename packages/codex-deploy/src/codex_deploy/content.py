@@ -42,6 +42,10 @@ class Content:
     schema: str | None = None
 
 
+_LOOKED_BEYOND = 2**15
+"""How many bytes behind a safetensors header are looked at for a pickle that began in the header."""
+
+
 class Examiner:
     """Takes a file's bytes in any pieces, keeps no more of them than it has to, and says what the file holds."""
 
@@ -80,7 +84,7 @@ class Examiner:
     def _wanted(self) -> int:
         """How much of the file's beginning has to be kept."""
         if self._header is not None:
-            return LENGTH_BYTES + self._header
+            return LENGTH_BYTES + self._header + _LOOKED_BEYOND
         return NAMED_BY if self._has_control else LARGEST_TEXT
 
     def _weights(self, kept: bytes, length: int) -> Weights:
@@ -88,6 +92,8 @@ class Examiner:
         if self._size < end:
             message = f"is cut: its safetensors header has {length} bytes, and the file {self._size}"
             raise ContentRefused(message, hint="write the file again")
+        if is_pickle(kept, text=False):
+            raise _refuse("a pickle that is a safetensors file as well", "write the file again with safetensors")
         return read_header(kept[LENGTH_BYTES:end], self._size - end)
 
 

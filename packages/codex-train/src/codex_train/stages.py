@@ -125,7 +125,9 @@ def _train(job: Job, folder: Path) -> Path:
 
 
 def _prune(runs: Path) -> None:
-    """Remove all but the newest run folders, and none that somebody works in."""
+    """Remove all but the newest run folders, and what a kill left half removed; none that somebody works in."""
+    for left in runs.glob(".*.old"):
+        shutil.rmtree(left)
     folders = sorted((path for path in runs.iterdir() if RunFolder(path).is_run), key=lambda path: path.stat().st_mtime)
     for folder in folders[:-KEPT_RUNS]:
         if RunFolder(folder).holder() is None:

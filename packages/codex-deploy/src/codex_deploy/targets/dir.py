@@ -14,7 +14,7 @@ from codex_core.status import Condition, Observed, Spec, StatusBlock
 from codex_core.store_urls import absolute_store_url
 from codex_deploy.blobs import copy_file
 from codex_deploy.blocks import block_bytes, observed_block
-from codex_deploy.bundle import STATUS_FILE, is_deployment
+from codex_deploy.bundle import STATUS_FILE, holds_only_ours, is_deployment
 from codex_deploy.drafts import draft_of, locked, publish
 from codex_deploy.flaws import require_none
 from codex_deploy.layout import BLOBS, INDEX_FILE, LAYOUT_FILE
@@ -109,7 +109,7 @@ class DirTarget:
             raise self._foreign()
         if not any(self.folder.iterdir()):
             return False
-        if not is_deployment(self.folder):
+        if not (is_deployment(self.folder) and holds_only_ours(self.folder, extra=(STATUS_FILE,))):
             raise self._foreign()
         return True
 
