@@ -184,7 +184,7 @@ def fabric(work: Work, folder: Path) -> float:
 
 
 def lightning(work: Work, folder: Path) -> float:
-    """The loop of a Lightning Trainer."""
+    """The loop of a Lightning Trainer, from its first batch to its last."""
     pl: Any = importlib.import_module("lightning")  # Any: it may be absent
     loggers: Any = importlib.import_module("lightning.pytorch.loggers")  # Any: likewise
     quiet()
@@ -193,6 +193,14 @@ def lightning(work: Work, folder: Path) -> float:
         def __init__(self) -> None:
             super().__init__()
             self.model, self.opt = work.model()
+            self.began = self.ended = 0.0
+
+        def on_train_batch_start(self, batch: Any, index: int) -> None:  # Any: Lightning's own
+            if index == 0:
+                self.began = time.perf_counter()
+
+        def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:  # Any: Lightning's own
+            self.ended = time.perf_counter()
 
         def training_step(self, batch: Any, index: int) -> torch.Tensor:  # Any: Lightning's own
             x, y = batch
@@ -214,10 +222,9 @@ def lightning(work: Work, folder: Path) -> float:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    module, loader = Module(), shuffled(work)
-    began = time.perf_counter()
-    trainer.fit(module, loader)
-    return time.perf_counter() - began
+    module = Module()
+    trainer.fit(module, shuffled(work))
+    return module.ended - module.began
 
 
 def shuffled(work: Work) -> Any:  # Any: a loader of pairs
