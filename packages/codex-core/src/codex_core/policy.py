@@ -14,11 +14,11 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from codex_core.errors import ConfigError, UrlError
+from codex_core.lazy import lazy
 from codex_core.rule_index import RuleIndex
 from codex_core.urls import RequestUrl, UrlPattern, parse_pattern, parse_url
 
@@ -82,12 +82,12 @@ class Layer:
     deny: tuple[Rule, ...] = ()
     locked: bool = False
 
-    @cached_property
+    @lazy
     def allows(self) -> RuleIndex:
         """The allow rules by the endpoints that they cover."""
         return RuleIndex(self.allow)
 
-    @cached_property
+    @lazy
     def denies(self) -> RuleIndex:
         """The deny rules by the endpoints that they cover."""
         return RuleIndex(self.deny)
@@ -113,7 +113,7 @@ class Policy:
 
     layers: tuple[Layer, ...] = ()
 
-    @cached_property
+    @lazy
     def digest(self) -> str:
         """``sha256:<hex>`` of the rules; where they were read does not change it."""
         from codex_core.digest import digest_json

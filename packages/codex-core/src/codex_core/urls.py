@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from codex_core.errors import UrlError
+from codex_core.lazy import lazy
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -56,7 +56,7 @@ class RequestUrl:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
-    @cached_property
+    @lazy
     def readings(self) -> tuple[str, ...]:
         """What servers may take the path for: itself, alone unless it has encoded slashes or empty segments."""
         return _readings(self.path)
