@@ -28,6 +28,29 @@ class Answer:
 
 
 Codex = Callable[..., Answer]
+TARGETS = """
+[targets.shelf]
+kind = "dir"
+url = "file:deployed"
+
+[targets.hub]
+kind = "registry"
+url = "https://registry.example:5000/models/MODEL"
+fallbacks = ["shelf"]
+
+[stages.deploy]
+uses = "deploy.apply"
+inputs = ["bundle"]
+outputs = ["deployed"]
+with = { target = "shelf" }
+
+[stages.offer]
+uses = "deploy.apply"
+inputs = ["bundle"]
+outputs = ["offer.json"]
+with = { target = "hub" }
+on_refusal = "record"
+"""
 
 
 @pytest.fixture
@@ -49,3 +72,9 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "a folder"
     made.mkdir()
     return made
+
+
+@pytest.fixture(scope="session")
+def deploying() -> Callable[[str], str]:
+    """The tables of a pipeline file that deploy the bundle of a model to a folder, and offer it to a registry."""
+    return lambda model: TARGETS.replace("MODEL", model)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Codex
 
 KILLS = int(os.environ.get("CODEX_KILLS") or (100 if os.environ.get("CODEX_MATRIX") == "full" else 10))
@@ -26,15 +28,6 @@ seed = 7
 
 [stores.texts]
 url = "file:texts"
-
-[targets.shelf]
-kind = "dir"
-url = "file:deployed"
-
-[targets.hub]
-kind = "registry"
-url = "https://registry.example:5000/models/small"
-fallbacks = ["shelf"]
 
 [stages.corpus]
 uses = "connectors.pull"
@@ -62,28 +55,15 @@ uses = "deploy.package"
 inputs = ["model", "evaluation.json", "audit.json"]
 outputs = ["bundle"]
 with = { name = "small" }
-
-[stages.deploy]
-uses = "deploy.apply"
-inputs = ["bundle"]
-outputs = ["deployed"]
-with = { target = "shelf" }
-
-[stages.offer]
-uses = "deploy.apply"
-inputs = ["bundle"]
-outputs = ["offer.json"]
-with = { target = "hub" }
-on_refusal = "record"
 """
 
 
-def write_project(root: Path) -> Path:
+def write_project(root: Path, deploying: Callable[[str], str]) -> Path:
     (root / "texts").mkdir(parents=True)
     for number in range(40):
         lines = (f"def function_{number}_{line}(value):\n    return value + {line}\n\n" for line in range(40))
         (root / f"texts/part{number}.py").write_text("".join(lines))
-    (root / "codex.toml").write_text(SMALL)
+    (root / "codex.toml").write_text(SMALL + deploying("small"))
     return root
 
 
@@ -99,9 +79,9 @@ def digests(codex: Codex, root: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, deploying: Callable[[str], str]) -> Path:
     """A project that was run once, without a disturbance."""
-    root = write_project(tmp_path_factory.mktemp("finished") / "a project")
+    root = write_project(tmp_path_factory.mktemp("finished") / "a project", deploying)
     done = subprocess.run(
         [sys.executable, "-m", "codex_cli", "run"], cwd=root, capture_output=True, text=True, check=False
     )
@@ -119,9 +99,9 @@ def test_a_second_run_is_all_fresh_and_both_outcomes_verify(codex: Codex, finish
 
 
 def test_a_project_in_another_folder_and_time_zone_ends_in_the_same_digests(
-    codex: Codex, finished: Path, tmp_path: Path
+    codex: Codex, finished: Path, tmp_path: Path, deploying: Callable[[str], str]
 ) -> None:
-    other = write_project(tmp_path / "elsewhere")
+    other = write_project(tmp_path / "elsewhere", deploying)
     run = codex("run", cwd=other, TZ="Asia/Kathmandu", LC_ALL="C", PYTHONHASHSEED="9")
     assert run.exit == 0, run.out + run.err
     assert digests(codex, other) == digests(codex, finished)
@@ -132,10 +112,10 @@ def test_a_project_in_another_folder_and_time_zone_ends_in_the_same_digests(
 @pytest.mark.matrix
 @pytest.mark.timeout(1800)
 def test_training_killed_at_random_moments_goes_on_to_the_same_bundle(
-    codex: Codex, finished: Path, tmp_path: Path
+    codex: Codex, finished: Path, tmp_path: Path, deploying: Callable[[str], str]
 ) -> None:
     chance = random.Random(3)
-    root = write_project(tmp_path / "killed")
+    root = write_project(tmp_path / "killed", deploying)
     assert codex("run", "--only", "corpus", cwd=root).exit == 0
     checkpoints = root / ".codex/runs/train"
     kills = 0

@@ -21,6 +21,8 @@ from codex_core.status import TargetContext
 from codex_deploy import open_bundle, open_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Codex
 
     from codex_core.policy import Decision
@@ -30,26 +32,11 @@ PIPELINE = """\
 [pipeline]
 name = "proof"
 
-[targets.shelf]
-kind = "dir"
-url = "file:deployed"
-
-[targets.hub]
-kind = "registry"
-url = "https://registry.example:5000/models/proof"
-fallbacks = ["shelf"]
-
 [stages.package]
 uses = "deploy.package"
 inputs = ["model", "README.md"]
 outputs = ["bundle"]
 with = { name = "proof" }
-
-[stages.deploy]
-uses = "deploy.apply"
-inputs = ["bundle"]
-outputs = ["deployed"]
-with = { target = "shelf" }
 """
 
 
@@ -61,7 +48,7 @@ def safetensors(values: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, deploying: Callable[[str], str]) -> Path:
     """A model folder, packaged and deployed by a pipeline."""
     root = tmp_path_factory.mktemp("proof") / "a project"
     (root / "model").mkdir(parents=True)
@@ -72,7 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = CheckpointManifest(3, list_folder(root / "model"), made_from, {"threads": 1})
     (root / "model/manifest.json").write_bytes(manifest_bytes(manifest))
     (root / "README.md").write_text("# A model\n\nFor a test.\n")
-    (root / "codex.toml").write_text(PIPELINE)
+    (root / "codex.toml").write_text(PIPELINE + deploying("proof"))
     done = subprocess.run(
         [sys.executable, "-m", "codex_cli", "run"], cwd=root, capture_output=True, text=True, check=False
     )
@@ -150,6 +137,34 @@ def test_a_dir_target_is_planned_applied_and_kept(codex: Codex, project: Path) -
     plan = codex("deploy", "plan", "bundle", "--target", "shelf", "--json", cwd=project)
     assert plan.exit == 0
     assert {step["op"] for step in plan.json["status"]["plan"]} == {"keep"}
+
+
+@pytest.mark.parametrize(
+    ("url", "stale"),
+    [("file:deployed", {"deploy", "offer"}), ("https://registry.example:5000/models/proof", {"offer"})],
+)
+def test_another_url_of_a_target_makes_its_stages_stale_and_is_named(
+    codex: Codex, project: Path, tmp_path: Path, url: str, stale: set[str]
+) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy)
+    file = copy / "codex.toml"
+    file.write_text(file.read_text().replace(f'"{url}"', f'"{url}-2"'))
+    stages = {stage["name"]: stage for stage in codex("plan", "--json", cwd=copy).json["stages"]}
+    assert {name for name, stage in stages.items() if stage["state"] == "stale"} == stale
+    for name in stale:
+        (why,) = stages[name]["why"]
+        assert f".url: {url!r} -> {url + '-2'!r}" in why
+
+
+def test_deploying_again_ends_in_the_same_status_block(codex: Codex, project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy)
+    before = json.loads((copy / "deployed/status.json").read_text())
+    assert codex("run", "--force=deploy", cwd=copy).exit == 0
+    after = json.loads((copy / "deployed/status.json").read_text())
+    assert after["observed"] != before["observed"]
+    assert after["digest"] == before["digest"]
 
 
 def test_a_model_folder_with_a_pickle_in_it_is_refused_by_name(codex: Codex, project: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from codex_analysis.stages import audit
 from codex_core.digest import canonical_json
 from codex_core.errors import ConfigError, StageFailed
 from codex_core.policy import Policy
-from codex_core.stage import StageContext
+from codex_core.stage import Attestation, StageContext
 
 
 def context(
@@ -32,6 +32,10 @@ def context(
         now=datetime(2026, 1, 1, tzinfo=UTC),
         record=unused,
         pin=unused,
+        root=folder,
+        runs=folder / "runs",
+        targets={},
+        attestation=Attestation("python", Policy().digest, 0, None),
     )
 
 

@@ -14,7 +14,7 @@ from codex_connectors.stages import pull
 from codex_core.digest import digest_folder
 from codex_core.errors import CodexError, ConfigError, ObjectMissing, PolicyRefused, StorageError, UsageError
 from codex_core.policy import Decision, Policy
-from codex_core.stage import Stage, StageContext, StoreReader
+from codex_core.stage import Attestation, Stage, StageContext, StoreReader
 from codex_core.storage import Fallback, StoreConfig
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
@@ -50,6 +50,10 @@ class Bench:
             NOW,
             self.decisions.append,
             self.pins.__setitem__,
+            root=self.folder,
+            runs=self.folder / "runs",
+            targets={},
+            attestation=Attestation("python", Policy().digest, 0, None),
         )
         pull(context, params(**table))
         return paths[0]

@@ -72,10 +72,11 @@ def model(tmp_path: Path, make_model: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def extras(tmp_path: Path) -> list[Path]:
-    """An evaluation, a README and an audit report."""
+    """Of further files two reports, an evaluation and an audit, and a README and labels, which are content."""
     folder = tmp_path / "extras"
     folder.mkdir()
-    (folder / "evaluation.json").write_text('{"bits_per_byte": 2.5}\n')
+    (folder / "evaluation.json").write_text('{"figures":{"bits_per_byte":2.5},"schema":"codex.evaluation/1"}\n')
+    (folder / "labels.json").write_text('["yes", "no"]\n')
     (folder / "README.md").write_text("# A model\n\nIt reads Python, *mostly*.\n")
     (folder / "audit.json").write_bytes(canonical_json({"schema": "codex.audit/1", "counts": {}}) + b"\n")
     return sorted(folder.iterdir())

@@ -50,14 +50,15 @@ def project(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_create_shows_the_bundle_as_inspect_does(project: Path, bundle: Bundle) -> None:
-    words = ("model", "extras/README.md", "extras/evaluation.json", "extras/audit.json", "-o", "new", "--name", "lm")
+    files = (f"extras/{name}" for name in ("README.md", "labels.json", "evaluation.json", "audit.json"))
+    words = ("model", *files, "-o", "new", "--name", "lm")
     made, seen = answer("bundle", "create", *words), answer("bundle", "inspect", "new", "--json")
     assert (made.exit, made.body) == (0, seen.body)
     assert (made.body["digest"], made.body["name"]) == (bundle.digest, "lm")
     assert [layer["path"] for layer in listed(made, "layers")] == [
         "README.md",
         "config.json",
-        "evaluation.json",
+        "labels.json",
         "model.safetensors",
     ]
     assert made.text.startswith(f"lm {bundle.digest}\nin new\n")
@@ -72,6 +73,7 @@ def test_inspect_shows_what_attests_to_a_bundle(project: Path, bundle: Bundle) -
     assert (attestation["run"]["step"], attestation["run"]["environment"]["threads"]) == (20, 1)
     assert [layer["media_type"] for layer in attestation["layers"]] == [
         "application/vnd.codex.audit.v1+json",
+        "application/vnd.codex.evaluation.v1+json",
         "application/vnd.codex.checkpoint.v1+json",
         "application/vnd.codex.statement.v1+json",
     ]
@@ -165,8 +167,18 @@ def test_a_tampered_bundle_is_not_planned_for(project: Path) -> None:
     (project / "bundle" / "extra").write_text("x")
     with pytest.raises(VerificationError, match="extra"):
         answer("deploy", "plan", "bundle", "--target", "local")
-    with pytest.raises(VerificationError, match="extra"):
-        answer("bundle", "inspect", "bundle")
+
+
+def test_inspect_of_a_damaged_bundle_names_every_file_that_is_wrong(project: Path, bundle: Bundle) -> None:
+    weights = f"blobs/sha256/{bundle.resources['files/model.safetensors'].removeprefix('sha256:')}"
+    (project / "bundle" / weights).write_bytes(b"{}")
+    (project / "bundle" / "extra").write_text("x")
+    reply = answer("bundle", "inspect", "bundle", "--json")
+    assert (reply.exit, reply.body["digest"]) == (4, bundle.digest)
+    assert {problem["path"] for problem in listed(reply, "problems")} == {"extra", weights}
+    assert {str(error.file) for error in reply.errors} == {"bundle/extra", f"bundle/{weights}"}
+    with pytest.raises(UsageError, match="model is no bundle"):
+        answer("bundle", "inspect", "model")
 
 
 def test_the_command_list_names_what_the_app_answers() -> None:

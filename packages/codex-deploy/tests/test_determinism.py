@@ -56,7 +56,7 @@ def place(tmp_path: Path, model: Path, extras: list[Path]) -> Path:
     return folder
 
 
-FILES = ["extras/README.md", "extras/audit.json", "extras/evaluation.json"]
+FILES = ["extras/README.md", "extras/audit.json", "extras/evaluation.json", "extras/labels.json"]
 
 
 def test_digests_do_not_depend_on_the_machine(place: Path, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_digest_of_this_content_is_this_one(place: Path) -> None:
     found = outcome(place, ["model", *FILES])
     assert isinstance(found, dict)
     assert (found["bundle"], found["local"], found["hub"]) == (
-        "sha256:e5106acb2b066127f64e10a07ee080b65f1e5a42722d49e86380058c42b1863e",
-        "sha256:e4434c1d9a201f051dbe9466d62ba630589880e87c6012b35f547c62c5983caa",
-        "sha256:ec81c105ff63d97b32b9159f110c8f4ceafbae23258ed02b83ecbd277ac5c7d3",
+        "sha256:12a30a2bf96aa1bf647684deccd1f4eb17442cf754cdfc9decc9e1bbf77f41f3",
+        "sha256:de0d5015d3e9c98573468a759c02c2bb434bb8914d482f98fdff7d4773e311f9",
+        "sha256:105f416e14d9b0a8941f8a03f91de0139cde499daaf89e5f220184cf04ce383d",
     )

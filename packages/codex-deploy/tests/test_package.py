@@ -39,7 +39,7 @@ def test_a_bundle_holds_the_layout_and_nothing_else(bundle: Bundle) -> None:
     assert [path for path in paths if path not in blobs] == ["index.json", "oci-layout"]
     for path in blobs:
         assert path == f"blobs/sha256/{digest_of(bundle.path / path)}"
-    assert len(blobs) == 11  # two manifests, config, empty config, four files, statement, checkpoint, audit
+    assert len(blobs) == 12  # two manifests, config, empty config, four files, statement, checkpoint, two reports
 
 
 def digest_of(path: Path) -> str:
@@ -51,7 +51,7 @@ def test_the_files_stand_in_the_model_and_what_happened_in_the_attestation(bundl
     assert [(one.annotations[FILE_PATH], one.media_type.split(".model.")[1]) for one in layout.model.layers] == [
         ("README.md", "doc.v1.raw"),
         ("config.json", "weight.config.v1.raw"),
-        ("evaluation.json", "doc.v1.raw"),
+        ("labels.json", "doc.v1.raw"),
         ("model.safetensors", "weight.v1.raw"),
     ]
     made_from = json.loads(layout.model.annotations[MADE_FROM])
@@ -62,7 +62,7 @@ def test_the_files_stand_in_the_model_and_what_happened_in_the_attestation(bundl
     assert layout.checkpoint is not None
     assert layout.checkpoint.step == 20
     titles = [one.annotations["org.opencontainers.image.title"] for one in layout.attestation.layers]
-    assert titles == ["audit.json", "manifest.json", "statement.json"]
+    assert titles == ["audit.json", "evaluation.json", "manifest.json", "statement.json"]
 
 
 def test_the_config_is_of_the_model_specification(bundle: Bundle) -> None:
@@ -76,9 +76,10 @@ def test_the_config_is_of_the_model_specification(bundle: Bundle) -> None:
 def test_content_alone_decides_the_digest(bundle: Bundle, model: Path, extras: list[Path], tmp_path: Path) -> None:
     assert pack(model, *extras, output=tmp_path / "other", name="another-name").digest == bundle.digest
     assert pack(model, *reversed(extras), output=tmp_path / "reversed").digest == bundle.digest
-    [audit] = [path for path in extras if path.name == "audit.json"]
-    audit.write_text('{"schema":"codex.audit/1","counts":{"marker":3}}')
-    assert pack(model, *extras, output=tmp_path / "audited").digest == bundle.digest
+    for name in ("audit", "evaluation"):
+        [report] = [path for path in extras if path.name == f"{name}.json"]
+        report.write_text(f'{{"schema":"codex.{name}/1","counts":{{"marker":3}}}}')
+        assert pack(model, *extras, output=tmp_path / name).digest == bundle.digest
 
 
 @pytest.mark.parametrize("changed", ["value", "seed"])

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from codex_core.errors import ConfigError, DeploymentFailed, PluginUnknown, PolicyRefused, UsageError, VerificationError
 from codex_core.policy import Decision, Layer, Policy, Rule
-from codex_core.stage import Attestation, Stage, StageContext
+from codex_core.stage import Attestation, Stage, StageContext, TargetReader
 from codex_core.status import Bundle, TargetConfig
 from codex_deploy import read_layout, verify
 from codex_deploy.blocks import read_block
@@ -50,6 +50,7 @@ def context(tmp_path: Path, facts: Attestation) -> Callable[..., StageContext]:
             record=RECORDED.append,
             pin=lambda place, digest: None,
             root=tmp_path / "root",
+            runs=tmp_path / "runs",
             targets=TARGETS,
             attestation=facts,
         )
@@ -108,17 +109,25 @@ def test_a_deployment_that_is_the_stages_output_is_written_whole_for_the_runner(
     assert block.observed["at"] == "2026-03-04T00:00:00+00:00"
 
 
-def test_the_plan_of_such_a_deployment_compares_with_what_stands_in_the_project(
+def test_such_a_deployment_is_the_same_whatever_stands_in_the_project(
     context: Context, bundle: Bundle, tmp_path: Path
 ) -> None:
-    ctx = context([bundle.path], ["deployed"])
-    apply(ctx, ApplyParams(target="local"))
-    shutil.move(ctx.outputs[0], tmp_path / "root" / "deployed")
-    ctx = context([bundle.path], ["deployed"])
-    apply(ctx, ApplyParams(target="local"))
-    block = read_block((ctx.outputs[0] / "status.json").read_bytes())
-    assert ({step.op for step in block.plan}, block.spec.generation) == ({"keep"}, 1)
-    assert verify(ctx.outputs[0]).problems == ()
+    blocks = []
+    for _ in range(2):
+        ctx = context([bundle.path], ["deployed"])
+        apply(ctx, ApplyParams(target="local"))
+        assert verify(ctx.outputs[0]).problems == ()
+        blocks.append((ctx.outputs[0] / "status.json").read_bytes())
+        shutil.copytree(ctx.outputs[0], tmp_path / "root" / "deployed", dirs_exist_ok=True)
+    assert blocks[0] == blocks[1]
+    assert read_block(blocks[0]).spec.generation == 1
+
+
+def test_the_tables_of_the_target_and_its_fallbacks_decide_what_the_stage_does() -> None:
+    assert isinstance(apply, TargetReader)
+    assert list(apply.targets(ApplyParams(target="hub"), TARGETS)) == ["hub", "local"]
+    assert apply.targets(ApplyParams(target="local"), TARGETS) == {"local": TARGETS["local"]}
+    assert apply.targets(ApplyParams(target="lokal"), TARGETS) == {}
 
 
 @pytest.mark.parametrize(("output", "file"), [("block.json", "block.json"), ("folder", "folder/status.json")])

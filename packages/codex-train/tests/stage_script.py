@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex_core.errors import CodexError
 from codex_core.policy import Policy
-from codex_core.stage import StageContext
+from codex_core.stage import Attestation, StageContext
 from codex_train.config import read_params
 from codex_train.stages import train
 
@@ -75,6 +75,8 @@ def main() -> None:
         pin=lambda place, digest: None,
         root=root,
         runs=root / "runs",
+        targets={},
+        attestation=Attestation("python", Policy().digest, 0, None),
     )
     if fault:
         name, sent = fault.split()

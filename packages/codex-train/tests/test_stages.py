@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codex_core.checkpoint import check_folder, read_manifest
+from codex_core.code import code_digest
 from codex_core.digest import digest_folder
 from codex_core.errors import ConfigError, PluginUnknown
 from codex_core.policy import Policy
-from codex_core.stage import Stage, StageContext, StageFamily
+from codex_core.stage import Attestation, Stage, StageContext, StageFamily
 from codex_train import read_run
 from codex_train.config import EvaluateParams, LmParams
-from codex_train.launch import code_digest
 from codex_train.stages import HANDED_OVER, evaluate, train
 from codex_train.tasks import language_model
 
@@ -39,6 +39,8 @@ def context(folder: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> 
         pin=lambda place, digest: None,
         root=folder,
         runs=folder / "runs",
+        targets={},
+        attestation=Attestation("python", Policy().digest, 0, None),
     )
 
 

@@ -32,7 +32,7 @@ COMMANDS = {
     "deploy": {
         "verify": "Check every byte of a bundle, a deployment, a run or a checkpoint",
         "bundle create": "Pack a model folder and further files as an OCI layout",
-        "bundle inspect": "Show what a bundle holds and what attests to it",
+        "bundle inspect": "Check a bundle, and show what it holds and what attests to it",
         "bundle verify": "The same as verify",
         "deploy plan": "Show what deploying a bundle to a target would do, and why",
         "deploy apply": "Deploy a bundle to a target",

@@ -5,16 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from codex_cli.pipeline.uses import code_digest
-from codex_core.digest import digest_file
+from codex_cli.pipeline.uses import code_digest, load_stage
+from codex_core import code
 
 METADATA = "Metadata-Version: 2.1\nName: {0}\nVersion: 1\n"
 STAGE = """
+import sys
+
 class Work:
     contract = 1
 
     def params(self):
         return dict
+
+    def plug_ins(self):
+        return (sys.modules["helping_plug"].help,)
 
     def __call__(self, ctx, params):
         pass
@@ -22,31 +27,32 @@ class Work:
 
 work = Work()
 """
+HELP = """
+class Help:
+    pass
 
 
-def install(site: Path, name: str, module: str, entry: str) -> Path:
-    """A distribution with one stage, as an installer leaves it."""
-    file = site.joinpath(*module.split(".")).with_suffix(".py")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(STAGE)
-    info = site / f"{name}-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(METADATA.format(name))
-    (info / "entry_points.txt").write_text(f"[codex.stages]\n{entry} = {module}:work\n")
-    return file
+help = Help()
+"""
 
 
-@pytest.mark.parametrize("module", ["lone_module_plug", "spaced_plug.inner.work"])
-def test_the_code_of_a_plug_in_is_its_own_file_also_without_a_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+def test_the_code_of_a_plug_in_is_its_own_and_that_of_the_plug_ins_it_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A single module lies beside everything installed, and a namespace package has no file of its own."""
-    entry = module.partition(".")[0].replace("_", "-")
-    file = install(tmp_path, entry, module, entry)
-    (tmp_path / "unrelated.py").write_text("x = 1\n")
+    (tmp_path / "working_plug.py").write_text(STAGE)
+    (tmp_path / "helping_plug.py").write_text(HELP)
+    info = tmp_path / "working-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(METADATA.format("working"))
+    (info / "entry_points.txt").write_text("[codex.stages]\nworking = working_plug:work\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    __import__("helping_plug")
     try:
-        assert code_digest(entry, tmp_path) == digest_file(file)
+        stage, helper = load_stage("working", tmp_path), sys.modules["helping_plug"].help
+        before = code_digest("working", tmp_path)
+        assert before == code.code_digest(stage, helper)
+        (tmp_path / "helping_plug.py").write_text(HELP + "x = 1\n")
+        assert code_digest("working", tmp_path) != before
     finally:
-        for name in [name for name in sys.modules if name.partition(".")[0] == module.partition(".")[0]]:
+        for name in ("working_plug", "helping_plug"):
             del sys.modules[name]

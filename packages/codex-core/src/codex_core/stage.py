@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from codex_core.policy import Request, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from codex_core.policy import Decision, Policy, Verb
     from codex_core.status import TargetConfig
@@ -53,10 +53,10 @@ class StageContext:
     now: datetime
     record: Callable[[Decision], None]
     pin: Callable[[str, str], None]
-    root: Path = Path()
-    runs: Path = Path("runs")
-    targets: Mapping[str, TargetConfig] = field(default_factory=dict)
-    attestation: Attestation | None = None
+    root: Path
+    runs: Path
+    targets: Mapping[str, TargetConfig]
+    attestation: Attestation
 
     def decide(self, verb: Verb, url: str) -> Decision:
         """The policy's answer to this stage's wish to reach ``url``, recorded."""
@@ -101,4 +101,22 @@ class StoreReader(Protocol):
 
         ``params`` is an instance of the stage's own model (hence Any). A CodexError says that a place cannot be read.
         """
+        ...
+
+
+@runtime_checkable
+class TargetReader(Protocol):
+    """A Stage that deploys, so that its freshness depends on the tables of targets."""
+
+    def targets(self, params: Any, targets: Mapping[str, TargetConfig]) -> Mapping[str, TargetConfig]:
+        """Those of ``targets`` that decide what it does; ``params`` is an instance of its own model (hence Any)."""
+        ...
+
+
+@runtime_checkable
+class PluginUser(Protocol):
+    """A Stage that hands its work to other plug-ins, whose code its freshness then depends on as on its own."""
+
+    def plug_ins(self) -> Sequence[object]:
+        """The plug-ins that it may hand work to."""
         ...

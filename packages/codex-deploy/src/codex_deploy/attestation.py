@@ -1,8 +1,9 @@
 """The attestation: what happened when the model was made and packed, in a manifest whose subject is the model's.
 
 It differs from run to run, so no byte of it is in the bundle's digest. Its layers: the statement, the checkpoint
-manifest of the model folder and an audit report, where there are any. The statement also says the bundle's name, so
-that the name in index.json has something to be compared with.
+manifest of the model folder, and the reports among the further files, an audit and an evaluation, known by their
+schemas: what was measured depends on the machine and on what it was compared with, and is no part of the model. The
+statement also says the bundle's name, so that the name in index.json has something to be compared with.
 """
 
 from __future__ import annotations
@@ -20,12 +21,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SCHEMA = "codex.attestation/1"
-AUDIT_SCHEMA = "codex.audit/1"
 ARTIFACT_TYPE = "application/vnd.codex.attestation.v1+json"
 STATEMENT_TYPE = "application/vnd.codex.statement.v1+json"
 CHECKPOINT_TYPE = "application/vnd.codex.checkpoint.v1+json"
-AUDIT_TYPE = "application/vnd.codex.audit.v1+json"
-STATEMENT, AUDIT = "statement.json", "audit.json"
+STATEMENT = "statement.json"
+
+
+@dataclass(frozen=True)
+class ReportKind:
+    """A kind of report that an attestation may hold, one of each: the layer's title and media type, by the schema."""
+
+    schema: str
+    title: str
+    media_type: str
+
+
+REPORT_KINDS = (
+    ReportKind("codex.audit/1", "audit.json", "application/vnd.codex.audit.v1+json"),
+    ReportKind("codex.evaluation/1", "evaluation.json", "application/vnd.codex.evaluation.v1+json"),
+)
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codex_core.command import Reply
-from codex_deploy.bundle import STATUS_FILE
+from codex_core.errors import UsageError
+from codex_deploy.layout import TITLE
 from codex_deploy.layout_check import read_layout
 from codex_deploy.modelpack import FILE_PATH
 from codex_deploy.package import create_bundle
 from codex_deploy.stages import packing_environment
 from codex_deploy.tables import shown, table
-from codex_deploy.verification import verify
+from codex_deploy.verification import check_bundle, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from codex_deploy.bundle import Layout
+    from codex_deploy.flaws import Flaw
     from codex_deploy.layout import Descriptor
 
 
@@ -26,9 +28,7 @@ def verify_path(path: Path) -> Reply:
     found = verify(path)
     body = {"kind": found.kind, "digest": found.digest, "problems": [flaw.to_json() for flaw in found.problems]}
     if found.problems:
-        count = "1 problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
-        text = f"{found.kind} {shown(str(path))}: {count}"
-        return Reply(body, text, exit=4, errors=tuple(flaw.problem(path) for flaw in found.problems))
+        return _damaged(path, found.kind, found.problems, body)
     return Reply(body, f"{found.kind} {shown(str(path))}: verified{f', {found.digest}' if found.digest else ''}")
 
 
@@ -39,9 +39,21 @@ def create(model: Path, files: Sequence[Path], output: Path, name: str) -> Reply
 
 
 def inspect(path: Path) -> Reply:
-    """What a bundle's documents say; its model files are not read."""
-    extra = (STATUS_FILE,) if (path / STATUS_FILE).exists() else ()
-    return _show(read_layout(path, extra=extra))
+    """What a bundle or a deployment holds, once every byte of it is checked; 4, with every problem, if one is wrong."""
+    found = check_bundle(path)
+    if found is None:
+        what = "is no bundle" if path.exists() else "does not exist"
+        raise UsageError(f"{path} {what}", hint="name a folder that `codex bundle create` made")
+    kind, report = found
+    if report.flaws or report.layout is None:
+        body = {"digest": report.digest, "problems": [flaw.to_json() for flaw in report.flaws]}
+        return _damaged(path, kind, report.flaws, body)
+    return _show(report.layout)
+
+
+def _damaged(path: Path, kind: str, flaws: Sequence[Flaw], body: Mapping[str, object]) -> Reply:
+    count = "1 problem" if len(flaws) == 1 else f"{len(flaws)} problems"
+    return Reply(body, f"{kind} {shown(str(path))}: {count}", exit=4, errors=tuple(one.problem(path) for one in flaws))
 
 
 def _show(layout: Layout) -> Reply:
@@ -66,7 +78,7 @@ def _attestation(layout: Layout) -> dict[str, object]:
         "made_from": dict(checkpoint.made_from),
         "environment": dict(checkpoint.environment),
     }
-    layers = [_blob(one) for one in layout.attestation.layers]
+    layers = [{"title": one.annotations[TITLE], **_blob(one)} for one in layout.attestation.layers]
     return {"digest": descriptor.digest, **layout.statement.to_json(), "run": run, "layers": layers}
 
 
@@ -90,4 +102,5 @@ def _told(layout: Layout) -> list[str]:
     if layout.checkpoint is not None:
         rows.append(("steps", str(layout.checkpoint.step)))
         rows += [(f"made from {name}", str(value)) for name, value in sorted(layout.checkpoint.made_from.items())]
+    rows += [(one.annotations[TITLE], one.digest) for one in layout.attestation.layers]
     return [table(rows)]

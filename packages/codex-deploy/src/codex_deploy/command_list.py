@@ -10,7 +10,7 @@ COMMANDS = Commands(
     leaves=(
         Command("verify", "check every byte of a bundle, a deployment, a run or a checkpoint", _APP),
         Command("bundle create", "pack a model folder and further files as an OCI layout", _APP),
-        Command("bundle inspect", "show what a bundle holds and what attests to it", _APP),
+        Command("bundle inspect", "check a bundle, and show what it holds and what attests to it", _APP),
         Command("bundle verify", "the same as verify", _APP),
         Command("deploy plan", "show what deploying a bundle to a target would do, and why", _APP),
         Command("deploy apply", "deploy a bundle to a target", _APP),

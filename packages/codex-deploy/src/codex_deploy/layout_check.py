@@ -14,10 +14,8 @@ from codex_core.checkpoint import MANIFEST, CheckpointManifest, parse_manifest
 from codex_core.errors import UsageError, VerificationError
 from codex_deploy.attestation import ARTIFACT_TYPE as ATTESTATION
 from codex_deploy.attestation import (
-    AUDIT,
-    AUDIT_SCHEMA,
-    AUDIT_TYPE,
     CHECKPOINT_TYPE,
+    REPORT_KINDS,
     STATEMENT,
     STATEMENT_TYPE,
     Statement,
@@ -61,7 +59,12 @@ if TYPE_CHECKING:
     from codex_core.status import Bundle
     from codex_deploy.layout import Descriptor
 
-_DOCUMENT_TYPES = {STATEMENT: STATEMENT_TYPE, MANIFEST: CHECKPOINT_TYPE, AUDIT: AUDIT_TYPE}
+_DOCUMENT_TYPES = {
+    STATEMENT: STATEMENT_TYPE,
+    MANIFEST: CHECKPOINT_TYPE,
+    **{kind.title: kind.media_type for kind in REPORT_KINDS},
+}
+_SCHEMAS = {kind.media_type: kind.schema for kind in REPORT_KINDS}
 
 
 @dataclass(frozen=True)
@@ -245,8 +248,9 @@ class _Check:
         where = blob_path(layout.attestation.descriptor().digest)
         for one in layout.attestation.layers:
             content = self.files.content(one, where)
-            if one.media_type == AUDIT_TYPE and content is not None and content.schema != AUDIT_SCHEMA:
-                self.flaws.add(blob_path(one.digest), "verify.mismatch", f"it is no report of {AUDIT_SCHEMA}")
+            schema = _SCHEMAS.get(one.media_type)
+            if schema is not None and content is not None and content.schema != schema:
+                self.flaws.add(blob_path(one.digest), "verify.mismatch", f"it is no report of {schema}")
 
 
 def _made_from(model: Manifest) -> dict[str, object]:

@@ -9,12 +9,11 @@ from codex_core.checkpoint import MANIFEST, CheckpointManifest, manifest_bytes, 
 from codex_core.digest import walk_files
 from codex_core.errors import ContentRefused, Problem, UsageError, VerificationError
 from codex_deploy.attestation import (
-    AUDIT,
-    AUDIT_SCHEMA,
-    AUDIT_TYPE,
     CHECKPOINT_TYPE,
+    REPORT_KINDS,
     STATEMENT,
     STATEMENT_TYPE,
+    ReportKind,
     Statement,
     attestation_layer,
     attestation_manifest,
@@ -57,8 +56,10 @@ class _Packed:
     blob: Blob
 
     @property
-    def is_audit(self) -> bool:
-        return not self.file.of_model and self.blob.content.schema == AUDIT_SCHEMA
+    def report(self) -> ReportKind | None:
+        """Which kind of report it is; None for content."""
+        schema = None if self.file.of_model else self.blob.content.schema
+        return next((kind for kind in REPORT_KINDS if kind.schema == schema), None)
 
 
 def create_bundle(
@@ -72,10 +73,10 @@ def create_bundle(
 ) -> Bundle:
     """Pack the folder ``model`` and ``files`` into the layout folder ``output``, which is free, empty, or a bundle.
 
-    A file of ``files`` stands in the bundle under its own name; an audit report goes into the attestation. ``enforced``
-    and ``environment`` are what the attestation says of this run. UsageError, ContentRefused with every file that may
-    not be inside, or VerificationError if the model folder is not as its manifest.json says; ``output`` is then as it
-    was.
+    A file of ``files`` stands in the bundle under its own name; an audit or an evaluation goes into the attestation.
+    ``enforced`` and ``environment`` are what the attestation says of this run. UsageError, ContentRefused with every
+    file that may not be inside, or VerificationError if the model folder is not as its manifest.json says; ``output``
+    is then as it was.
     """
     statement = Statement(check_name(name), enforced, environment)
     _check_output(output)
@@ -169,7 +170,7 @@ def _write_layout(
     statement: Statement,
 ) -> None:
     made_from = made_from_digests(manifest.made_from) if manifest else {}
-    content = [one for one in packed if not one.is_audit]
+    content = [one for one in packed if one.report is None]
     layers = [_layer(one) for one in content]
     weights = [one.blob.content.weights for one in content if one.blob.content.weights]
     config = config_bytes(model_manifest(layers, b"", {}).layers, weights, made_from)
@@ -196,9 +197,10 @@ def _documents(
         written.append((CHECKPOINT_TYPE, MANIFEST, manifest_bytes(manifest)))
     for media_type, title, content in written:
         yield attestation_layer(media_type, title, blobs.add(content), len(content))
-    audits = [one for one in packed if one.is_audit]
-    if len(audits) > 1:
-        names = " and ".join(one.file.path for one in audits)
-        raise UsageError(f"{names} are audit reports, and an attestation holds one", hint="give one of them")
-    for one in audits:
-        yield attestation_layer(AUDIT_TYPE, AUDIT, one.blob.digest, one.blob.size)
+    for kind in REPORT_KINDS:
+        reports = [one for one in packed if one.report == kind]
+        if len(reports) > 1:
+            names = " and ".join(one.file.path for one in reports)
+            raise UsageError(f"{names} are reports of {kind.schema}, and an attestation holds one", hint="give one")
+        for one in reports:
+            yield attestation_layer(kind.media_type, kind.title, one.blob.digest, one.blob.size)

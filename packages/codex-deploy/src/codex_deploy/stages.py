@@ -13,10 +13,11 @@ from codex_deploy.blocks import block_bytes
 from codex_deploy.outcome import failure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from codex_core.stage import StageContext
-    from codex_core.status import StatusBlock
+    from codex_core.status import StatusBlock, TargetConfig
     from codex_deploy.config import ApplyParams, PackageParams
 
 STATUS_SUFFIX = ".json"
@@ -57,10 +58,19 @@ class ApplyStage:
 
         return ApplyParams
 
+    def targets(self, params: ApplyParams, targets: Mapping[str, TargetConfig]) -> Mapping[str, TargetConfig]:
+        """The target and its fallbacks, which its block names."""
+        from codex_deploy.targets.fallbacks import fallback_names
+
+        known = targets.get(params.target)
+        names = () if known is None else (known.name, *fallback_names(known, targets))
+        return {name: targets[name] for name in names if name in targets}
+
     def __call__(self, ctx: StageContext, params: ApplyParams) -> None:
         """Plan and apply. PolicyRefused, or another error, once the output says why the target is not ready.
 
-        A ``dir`` target whose folder is this stage's output is written there, and the runner puts it in its place.
+        A ``dir`` target whose folder is this stage's output is written there, all of it, and the runner puts it in its
+        place: what this makes follows from the bundle and the tables alone, whatever stands there now.
         """
         from codex_deploy.layout_check import open_bundle
         from codex_deploy.targets import open_target
@@ -70,12 +80,11 @@ class ApplyStage:
         if len(ctx.inputs) != 1:
             message = f"stage {ctx.stage!r} has {len(ctx.inputs)} inputs, and deploy.apply takes one bundle"
             raise ConfigError(message, hint='write inputs = ["bundle"]')
-        target = open_target(params.target, _target_context(ctx))
-        plan = target.plan(open_bundle(ctx.inputs[0]), target.observe())
+        target, bundle = open_target(params.target, _target_context(ctx)), open_bundle(ctx.inputs[0])
         if isinstance(target, DirTarget) and target.folder == ctx.root / output.relative_to(ctx.folder):
-            block = target.write(plan, output)
+            block = target.write(target.plan(bundle, None), output)
         else:
-            block = target.apply(plan)
+            block = target.apply(target.plan(bundle, target.observe()))
             _write_block(block, output)
         _tell(block)
 
@@ -90,8 +99,7 @@ def packing_environment() -> dict[str, str]:
 
 
 def _target_context(ctx: StageContext) -> TargetContext:
-    facts = ctx.attestation
-    ledger = facts and {"entries": facts.ledger_entries, "head": facts.ledger_head}
+    ledger = {"entries": ctx.attestation.ledger_entries, "head": ctx.attestation.ledger_head}
     observed = {**machine_facts(), "at": ctx.now.isoformat(timespec="seconds"), "ledger": ledger}
     return TargetContext(ctx.root, ctx.targets, ctx.policy, ctx.stage, ctx.now, ctx.record, observed)
 

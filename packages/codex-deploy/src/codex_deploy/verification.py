@@ -40,12 +40,9 @@ def verify(path: Path) -> Verification:
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="name a bundle, a deployment, a run or a checkpoint folder")
-    if is_deployment(path):
-        report = check_deployment(path)
-        return Verification("deployment", report.digest, report.flaws)
-    if is_layout(path):
-        report = check_layout(path)
-        return Verification("layout", report.digest, report.flaws)
+    if (found := check_bundle(path)) is not None:
+        kind, report = found
+        return Verification(kind, report.digest, report.flaws)
     if (path / RUN_FILE).exists() and path.is_dir():
         return _verify_run(path)
     if (path / MANIFEST).exists() and path.is_dir():
@@ -53,6 +50,13 @@ def verify(path: Path) -> Verification:
         return Verification("checkpoint", digest, tuple(flaws.found))
     hint = f"a bundle has oci-layout, a deployment {STATUS_FILE}, a run {RUN_FILE}, a checkpoint {MANIFEST}"
     raise UsageError(f"{path} is of no kind that can be verified", hint=hint)
+
+
+def check_bundle(path: Path) -> tuple[Kind, LayoutReport] | None:
+    """Check all of a bundle or of a ``dir`` deployment; None if ``path`` is neither."""
+    if is_deployment(path):
+        return "deployment", check_deployment(path)
+    return ("layout", check_layout(path)) if is_layout(path) else None
 
 
 def require_verified(path: Path) -> Verification:

@@ -56,14 +56,17 @@ def test_the_same_plan_gives_the_same_digest_in_another_folder_at_another_time(b
     assert dataclasses.replace(one, observed={}) == dataclasses.replace(other, observed={})
 
 
-def test_the_attestation_is_no_content_of_the_plan(
+def test_the_attestation_is_no_content_of_the_plan_and_is_renewed(
     bundle: Bundle, model: Path, extras: list[Path], tmp_path: Path
 ) -> None:
     again = create_bundle(model, extras, tmp_path / "again", name="lm", enforced=None, environment={"at": "noon"})
     assert digest_folder(again.path) != digest_folder(bundle.path)
     target = target_at(tmp_path)
     deploy(target, bundle)
-    assert {step.op for step in target.plan(again, target.observe()).steps} == {"keep"}
+    block = deploy(target, again)
+    assert ({step.op for step in block.plan}, block.spec.generation) == ({"keep"}, 1)
+    assert (target.folder / "index.json").read_bytes() == (again.path / "index.json").read_bytes()
+    assert verify(target.folder).problems == ()
 
 
 def test_what_is_there_already_is_kept_and_nothing_is_written(bundle: Bundle, tmp_path: Path) -> None:
@@ -88,7 +91,7 @@ def test_another_bundle_replaces_it_and_the_plan_says_what_changes(
         ("keep", "files/config.json"),
         ("keep", "files/model.safetensors"),
         ("remove", "files/README.md"),
-        ("remove", "files/evaluation.json"),
+        ("remove", "files/labels.json"),
     }
     assert block.spec.generation == 2
     assert verify(target.folder).digest == other.digest

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codex_core.digest import digest_entries, digest_path, list_folder
+from codex_core.code import code_digest
+from codex_core.digest import digest_path
 from codex_core.errors import ConfigError
 from codex_train.run import Run
 from codex_train.run_file import Settings
@@ -83,10 +83,3 @@ def train(job: Job, folder: Path, *, allow_inexact: bool = False) -> Path:
     ) as run:
         job.task.train(run, job.model)
         return run.folder.model
-
-
-def code_digest(task: Task) -> str:
-    """The digest of the ``.py`` files of the package that ``task`` comes from, as it is installed."""
-    package = type(task).__module__.partition(".")[0]
-    folder = Path(str(sys.modules[package].__file__)).parent
-    return digest_entries(entry for entry in list_folder(folder) if entry.path.endswith(".py"))

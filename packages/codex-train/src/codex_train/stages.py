@@ -64,6 +64,10 @@ class TrainStage:
         """The task's own."""
         return self._task.params()
 
+    def plug_ins(self) -> tuple[object, ...]:
+        """The task."""
+        return (self._task,)
+
     def __call__(self, ctx: StageContext, params: Any) -> None:  # Any: an instance of the task's own model
         """Train, from where an earlier attempt stands; StageFailed, after its state was saved, if a signal comes."""
         from codex_train.launch import Job
@@ -96,6 +100,11 @@ class EvaluateStage:
         from codex_train.config import EvaluateParams
 
         return EvaluateParams
+
+    def plug_ins(self) -> tuple[object, ...]:
+        """Every task that can be had: only the model says which one judges it."""
+        tasks = Registry("codex.tasks")
+        return tuple(tasks.load(one.name) for one in tasks.plugins() if one.state == "ok")
 
     def __call__(self, ctx: StageContext, params: EvaluateParams) -> None:
         """Judge the model by what of the data its training left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from codex_cli.pipeline.order import overlap
@@ -13,7 +13,7 @@ from codex_cli.pipeline.uses import code_digest, is_function, load_stage, valida
 from codex_core.digest import digest_path
 from codex_core.errors import CodexError
 from codex_core.policy import Request, decide
-from codex_core.stage import StoreReader
+from codex_core.stage import StoreReader, TargetReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from codex_cli.pipeline.model import Pipeline, StageSpec
     from codex_cli.pipeline.records import Record
+    from codex_core.stage import Stage
 
 
 NEVER_RAN = "it has no record of a finished run"
@@ -62,6 +63,7 @@ class Today:
             environment=environment_identity(),
             inputs=inputs,
             sources=self._sources(stage),
+            targets=self._targets(stage),
         )
 
     def why_stale(self, stage: StageSpec, record: Record | None) -> tuple[str, ...]:
@@ -76,12 +78,23 @@ class Today:
         )
 
     def _sources(self, stage: StageSpec) -> Mapping[str, str | None]:
-        if stage.uses is None or is_function(stage.uses):
-            return {}
-        reader = load_stage(stage.uses, self.pipeline.root)
+        reader = self._plug_in(stage)
         if not isinstance(reader, StoreReader):
             return {}
         return reader.sources(validate_params(reader, stage.params), self.pipeline.stores)
+
+    def _targets(self, stage: StageSpec) -> Mapping[str, object]:
+        reader = self._plug_in(stage)
+        if not isinstance(reader, TargetReader):
+            return {}
+        read = reader.targets(validate_params(reader, stage.params), self.pipeline.targets)
+        tables = {name: {**asdict(table), "fallbacks": list(table.fallbacks)} for name, table in read.items()}
+        return {f"{name}.{key}": value for name, table in tables.items() for key, value in table.items()}
+
+    def _plug_in(self, stage: StageSpec) -> Stage | None:
+        if stage.uses is None or is_function(stage.uses):
+            return None
+        return load_stage(stage.uses, self.pipeline.root)
 
     def _changed_outputs(self, stage: StageSpec, record: Record) -> Iterator[str]:
         if set(stage.outputs) != set(record.outputs):
@@ -123,7 +136,12 @@ def _differences(before: Identity, after: Identity, *, refresh: bool) -> Iterato
         yield f"it was {before.work!r}"
     elif before.code != after.code:
         yield "its code changed"
-    for title, name in (("parameter", "params"), ("variable", "env"), ("environment", "environment")):
+    for title, name in (
+        ("parameter", "params"),
+        ("variable", "env"),
+        ("environment", "environment"),
+        ("target", "targets"),
+    ):
         yield from _changed(title, getattr(before, name), getattr(after, name))
     if before.seed != after.seed:
         yield f"seed: {before.seed} -> {after.seed}"

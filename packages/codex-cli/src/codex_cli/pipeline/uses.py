@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from codex_core.digest import digest_entries, digest_file, list_folder
+from codex_core import code
+from codex_core.digest import digest_file
 from codex_core.errors import PluginError, PluginUnknown
 from codex_core.registry import Registry
-from codex_core.stage import Stage, StageFamily
+from codex_core.stage import PluginUser, Stage, StageFamily
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,21 +89,11 @@ def function_file(uses: str, root: Path) -> Path:
 
 
 def code_digest(uses: str, root: Path) -> str:
-    """The digest of the code behind ``uses``: the function's file, or the ``.py`` files of the plug-in's package."""
+    """The digest of the code behind ``uses``: the function's file, or that of the plug-in and of those it uses."""
     if is_function(uses):
         return digest_file(function_file(uses, root))
-    home = _code_home(type(load_stage(uses, root)).__module__)
-    if home.name != "__init__.py":
-        return digest_file(home)
-    return digest_entries(entry for entry in list_folder(home.parent) if entry.path.endswith(".py"))
-
-
-def _code_home(module: str) -> Path:
-    """The file of the outermost regular package, or module, that ``module`` lies in: a namespace package has none."""
-    parts = module.split(".")
-    names = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
-    files = (getattr(sys.modules[name], "__file__", None) for name in names)
-    return Path(next(file for file in files if file is not None))
+    stage = load_stage(uses, root)
+    return code.code_digest(stage, *(stage.plug_ins() if isinstance(stage, PluginUser) else ()))
 
 
 def validate_params(stage: Stage, params: Mapping[str, object]) -> Any:  # Any: an instance of the stage's own model

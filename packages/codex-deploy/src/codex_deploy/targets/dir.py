@@ -63,11 +63,11 @@ class DirTarget:
     def apply(self, plan: Plan) -> StatusBlock:
         """Copy the bundle beside its place, read the copy back, and put it there by one rename or exchange.
 
-        DeploymentFailed if what stands there is not what ``plan`` was made for; VerificationError if the bundle does
-        not verify. The place is then as it was.
+        Nothing is written where the same bundle stands with the same attestation. DeploymentFailed if what stands there
+        is not what ``plan`` was made for; VerificationError if the bundle does not verify. The place is then as it was.
         """
         self._require_current(plan)
-        if is_done(plan.steps):
+        if is_done(plan.steps) and self._attests_the_same(plan.bundle):
             return self._block(plan, 0)
         with draft_of(self.folder) as draft:
             block = self.write(plan, draft)
@@ -121,6 +121,11 @@ class DirTarget:
         if self.plan(plan.bundle, self.observe()) != plan:
             message = f"what stands at {self.folder}, or the policy, has changed since the plan was made"
             raise DeploymentFailed(message, hint="look at it with `codex deploy plan`, and apply again")
+
+    def _attests_the_same(self, bundle: Bundle) -> bool:
+        """Whether the attestation, which is no content of a plan, is the one that stands there: the index names it."""
+        names = (folder / INDEX_FILE for folder in (bundle.path, self.folder))
+        return len({name.read_bytes() for name in names}) == 1
 
     def _generation(self) -> int:
         try:

@@ -26,11 +26,12 @@ def enumerate_fallbacks(target: TargetConfig, context: TargetContext) -> tuple[T
     kinds = Registry("codex.targets").names()
     return tuple(
         TargetFallback(order, name, *_usable(context.targets.get(name), context, kinds))
-        for order, name in enumerate(_names(target, context.targets), 1)
+        for order, name in enumerate(fallback_names(target, context.targets), 1)
     )
 
 
-def _names(target: TargetConfig, targets: Mapping[str, TargetConfig]) -> Iterator[str]:
+def fallback_names(target: TargetConfig, targets: Mapping[str, TargetConfig]) -> Iterator[str]:
+    """The names of the fallbacks of ``target``, in order, also of those that no table has."""
     pending, seen = deque(target.fallbacks), {target.name}
     while pending:
         name = pending.popleft()
