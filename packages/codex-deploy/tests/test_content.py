@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import pickle
 import tarfile
 import zipfile
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from codex_core.errors import ContentRefused
 from codex_deploy.content import LARGEST_TEXT, NAMED_BY, Content, Examiner, examine
-from codex_deploy.pickles import is_pickle
+from codex_deploy.pickles import Unpickling
 
 
 def zipped(name: str, content: bytes) -> bytes:
@@ -108,6 +109,20 @@ def test_a_pickle_inside_of_data_is_data(safetensors: Callable[..., bytes]) -> N
     assert examine([json.dumps({"note": attack.decode()}).encode()]).kind == "json"
 
 
+def test_a_pickle_whose_program_goes_on_far_behind_the_header_is_refused(safetensors: Callable[..., bytes]) -> None:
+    """X, the first byte of the length, skips into the header, and V from there to a line feed in a tensor."""
+    attack = bytes(3_000_000) + b"\n0cos\ngetpid\n(tR."
+    tensors = {"a": ("U8", [len(attack)], attack)}
+    skipped = 120  # from the fifth byte of the file
+    empty = safetensors(tensors, {"n": ""})
+    begin, header = empty.index(b'"n": "') + len(b'"n": "'), int.from_bytes(empty[:8], "little")
+    note = "0V".rjust(5 + skipped - begin + len("0V"))
+    content = safetensors(tensors, {"n": note.ljust((ord("X") | skipped << 8) - header)})
+    assert pickle.loads(content) == os.getpid()
+    with pytest.raises(ContentRefused, match="a pickle that is a safetensors file as well"):
+        examine(content[start : start + 4096] for start in range(0, len(content), 4096))
+
+
 def test_safetensors_that_do_not_hold_are_named_so(safetensors: Callable[..., bytes]) -> None:
     content = safetensors({"a": ("F32", [2], b"\0" * 8)})
     for damaged in (content[:-1], content + b"\0", content[:20]):
@@ -152,7 +167,9 @@ def test_random_bytes_are_one_of_the_kinds_or_refused(content: bytes) -> None:
 def test_any_text_is_text_or_json_unless_it_is_a_pickle_or_has_control_characters(text: str) -> None:
     found = outcome([text.encode()])
     plain = not any((letter < " " and letter not in "\t\n\r\f") or "\x7f" <= letter <= "\x9f" for letter in text)
-    if plain and not is_pickle(text.encode()):
+    unpickling = Unpickling()
+    unpickling.feed(text.encode())
+    if plain and not unpickling.finish(text=True):
         assert isinstance(found, Content)
 
 

@@ -4,13 +4,21 @@ import collections
 import decimal
 import os
 import pickle
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_deploy.pickles import MOST_OPCODES, is_pickle
+from codex_deploy.pickles import MOST_OPCODES, Unpickling
+
+
+def is_pickle(*chunks: bytes, text: bool = True) -> bool:
+    unpickling = Unpickling()
+    for chunk in chunks:
+        unpickling.feed(chunk)
+    return unpickling.finish(text=text)
 
 
 class Attack:
@@ -99,9 +107,22 @@ def test_what_the_unpickler_would_stumble_over_is_text(content: bytes) -> None:
     assert not is_pickle(content)
 
 
-@given(st.binary(min_size=1, max_size=300))
-def test_any_bytes_have_an_answer(content: bytes) -> None:
-    is_pickle(content)
+ANY = st.binary(min_size=1, max_size=300) | st.sampled_from([pickle.dumps(OBJECTS, number) for number in range(6)])
+
+
+@given(ANY, st.lists(st.integers(0, 600), max_size=9), st.booleans())
+def test_any_bytes_have_one_answer_in_whatever_pieces_they_come(content: bytes, cuts: list[int], text: bool) -> None:
+    edges = [0, *sorted(cuts), len(content)]
+    pieces = [content[start:end] for start, end in pairwise(edges)]
+    assert is_pickle(*pieces, text=text) == is_pickle(content, text=text)
+    assert is_pickle(*(content[at : at + 1] for at in range(len(content))), text=text) == is_pickle(content, text=text)
+
+
+def test_no_more_is_kept_than_a_name() -> None:
+    unpickling = Unpickling()
+    for chunk in (b"V", *[b"x" * 1000] * 100, b"\n0X\xff\xff\xff\x00", *[b"x" * 1000] * 100):
+        unpickling.feed(chunk)
+        assert len(unpickling._kept) < 10
 
 
 @given(st.text("NI(tlds.0a\n 1V", min_size=1, max_size=40))

@@ -297,15 +297,18 @@ def test_a_model_folder_is_a_checkpoint(model: Path) -> None:
     assert (damaged(model), verify(model).digest) == (["manifest.json"], None)
 
 
+SET_ASIDE = "checkpoints/damaged-step-00000003"
+
+
 def test_a_run_is_checked_with_its_checkpoints_and_its_model(tmp_path: Path, make_model: Callable[..., Path]) -> None:
     run = tmp_path / "run"
-    for name in ("checkpoints/step-1", "checkpoints/step-2", "checkpoints/.step-3.draft", "model"):
+    for name in ("checkpoints/step-1", "checkpoints/step-2", "checkpoints/.step-3.draft", SET_ASIDE, "model"):
         make_model(run / name)
     (run / "run.json").write_bytes(canonical_json({"schema": "codex.run/1", "step": 2}) + b"\n")
     (run / "events.ndjson").write_text("{}\n")
     found = verify(run)
     assert (found.kind, found.digest, found.problems) == ("run", None, ())
-    for name in ("checkpoints/step-1", "checkpoints/.step-3.draft", "model"):
+    for name in ("checkpoints/step-1", "checkpoints/.step-3.draft", SET_ASIDE, "model"):
         (run / name / "config.json").write_text("{}")
     assert damaged(run) == ["checkpoints/step-1/config.json", "model/config.json"]
     (run / "run.json").write_text("{}")

@@ -73,8 +73,11 @@ def test_what_killed_processes_left_half_written_goes(tmp_path: Path) -> None:
     (tmp_path / ".step-00000002.draft").mkdir()
     (tmp_path / ".step-00000002.draft" / "model.safetensors").write_bytes(b"half")
     (tmp_path / ".step-00000000.old").mkdir()
+    (tmp_path / ".damaged-step-00000000.old").mkdir()
+    (tmp_path / ".DS_Store").write_bytes(b"a desktop's")
+    (tmp_path / ".step-00000002.notes").write_bytes(b"a person's")
     recover(tmp_path)
-    assert names(tmp_path) == ["step-00000001"]
+    assert names(tmp_path) == [".DS_Store", ".step-00000002.notes", "step-00000001"]
 
 
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:

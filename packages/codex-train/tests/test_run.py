@@ -51,7 +51,7 @@ def test_the_seed_decides_all_three_generators_and_the_model(tmp_path: Path) -> 
 def test_a_run_json_says_what_the_run_is_and_how_far_it_came(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "file").write_bytes(b"content")
-    train(tmp_path / "run", seed=3, task="mine", params={"rate": 0.5}, data=tmp_path / "data", code="sha256:00")
+    train(tmp_path / "run", seed=3, task="mine", params={"rate": 0.5}, data=tmp_path / "data", code_digest="sha256:00")
     found = read_run(tmp_path / "run")
     assert (found.state, found.step, found.steps, found.inexact) == ("finished", 6, 6, ())
     assert found.plan == {"examples": 10, "batch_size": 4}
@@ -142,7 +142,7 @@ def test_a_loop_that_is_left_is_stopped_and_goes_on_from_its_checkpoint(tmp_path
     assert (read_run(tmp_path / "run").state, read_run(tmp_path / "run").step) == ("stopped", 2)
     said: list[str] = []
     assert train(tmp_path / "run", save_every=2, say=said.append).step == 6
-    assert said == [f"{tmp_path / 'run'}: going on from step 2 of 6"]
+    assert said == [f"{tmp_path / 'run'}: going on from step 2 of 6, to the bits of a run that was never stopped"]
 
 
 def test_an_error_in_the_loop_is_told_in_run_json(tmp_path: Path) -> None:
@@ -270,11 +270,15 @@ def test_what_has_no_state_or_comes_too_late_is_not_tracked(tmp_path: Path) -> N
 
 
 def test_every_difference_is_named_before_a_resume(tmp_path: Path) -> None:
-    train(tmp_path / "run", until=3, save_every=1, seed=1, params={"rate": 0.5, "deep": {"a": 1}}, code="sha256:00")
+    train(
+        tmp_path / "run", until=3, save_every=1, seed=1, params={"rate": 0.5, "deep": {"a": 1}}, code_digest="sha256:00"
+    )
     with pytest.raises(InexactResume) as caught:
-        Run(tmp_path / "run", seed=2, params={"rate": 0.25, "deep": {"a": 1, "b": 2}}, task="t")
+        Run(
+            tmp_path / "run", seed=2, params={"rate": 0.25, "deep": {"a": 1, "b": 2}}, task="t", code_digest="sha256:01"
+        )
     assert caught.value.differences == (
-        "code: sha256:00 -> unknown",
+        "code: sha256:00 -> sha256:01",
         "params.deep.b: unknown -> 2",
         "params.rate: 0.5 -> 0.25",
         "seed: 1 -> 2",
@@ -287,7 +291,73 @@ def test_other_data_or_batches_are_refused_too(tmp_path: Path) -> None:
     train(tmp_path / "run", until=3, save_every=1)
     with Run(tmp_path / "run") as run, pytest.raises(InexactResume) as caught:
         run.batches(DATA[:9], batch_size=3)
-    assert caught.value.differences == ("batch_size: 4 -> 3", "examples: 10 -> 9")
+    data, *plan = caught.value.differences
+    assert data.startswith("data: sha256:")
+    assert plan == ["batch_size: 4 -> 3", "examples: 10 -> 9"]
+
+
+class Own:
+    """Data that only its own code can give."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+def resumed(folder: Path, data: Any, **options: Any) -> tuple[list[str], list[object]]:  # Any: data of each kind
+    """Begin a run, and go on with it: what the second one says, and what its events say of the first resume."""
+    for until, said in ((2, []), (None, list[str]())):
+        with Run(folder, save_every=1, say=said.append, **options) as run:
+            for _ in run.batches(data, batch_size=5, epochs=2):
+                run.log(loss=1.0)
+                if run.step == until:
+                    break
+    return said, [event.values["exact"] for event in read_events(folder / "events.ndjson") if event.kind == "resume"]
+
+
+def test_a_resume_says_that_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    said, exact = resumed(tmp_path / "run", DATA, code_digest="sha256:00")
+    told = f"{tmp_path / 'run'}: going on from step 1 of 4, to the bits of a run that was never stopped"
+    assert (said, exact) == ([told], [True])
+
+
+def test_a_resume_with_data_of_unknown_digest_says_so(tmp_path: Path) -> None:
+    said, exact = resumed(tmp_path / "run", Own(), code_digest="sha256:00")
+    told = (
+        f"{tmp_path / 'run'}: going on from step 1 of 4; whether to the same bits is not known, for the data may have "
+        "changed: tell it by data=PATH or data_digest="
+    )
+    assert (said, exact) == ([told], [False])
+    said, exact = resumed(tmp_path / "told", Own(), code_digest="sha256:00", data_digest="sha256:11")
+    assert exact == [True]
+
+
+def test_data_that_is_given_in_another_way_is_refused(tmp_path: Path) -> None:
+    train(tmp_path / "run", until=3, save_every=1)
+    with Run(tmp_path / "run") as run, pytest.raises(InexactResume) as caught:
+        run.batches(Own(), batch_size=4)
+    (change,) = caught.value.differences
+    assert change.startswith("data: sha256:")
+    assert change.endswith(" -> unknown")
+
+
+def test_a_changed_script_is_refused(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from codex_train import Run\n"
+        "with Run('run', save_every=1) as run:\n"
+        "    for batch in run.batches(list('abcd'), batch_size=1):\n"
+        "        run.log(loss=0.5)\n"
+        "        if run.step == 2: break\n"
+    )
+    words = [sys.executable, str(script)]
+    assert subprocess.run(words, cwd=tmp_path, check=False).returncode == 0
+    script.write_text(script.read_text().replace("loss=0.5", "loss=0.25"))
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "would not go on to the same bits: code: sha256:" in done.stderr
 
 
 def test_other_names_than_the_checkpoint_has_are_refused(tmp_path: Path) -> None:

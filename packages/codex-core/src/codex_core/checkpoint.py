@@ -79,20 +79,24 @@ def parse_manifest(text: bytes, *, name: str = MANIFEST) -> CheckpointManifest:
 
 def check_folder(folder: Path, manifest: CheckpointManifest) -> Iterator[tuple[str, Problem]]:
     """Every file of ``folder`` that is not as ``manifest`` says: its path, and what is wrong with it."""
-    expected = {entry.path: entry for entry in manifest.files}
-    found = set(walk_files(folder)) - {MANIFEST}
-    for path in sorted(found - set(expected)):
+    for path in sorted(set(walk_files(folder)) - {MANIFEST} - {entry.path for entry in manifest.files}):
         yield path, Problem("verify.unexpected", f"{path} is not in the manifest")
-    for path, entry in expected.items():
-        if path not in found:
-            yield path, Problem("verify.missing", f"{path} is missing")
-        elif (problem := _mismatch(folder, entry)) is not None:
-            yield path, problem
+    yield from check_files(folder, manifest)
+
+
+def check_files(folder: Path, manifest: CheckpointManifest) -> Iterator[tuple[str, Problem]]:
+    """As ``check_folder``, for who reads the files of ``manifest`` and no others: what lies beside them is not told."""
+    for entry in manifest.files:
+        if (problem := _mismatch(folder, entry)) is not None:
+            yield entry.path, problem
 
 
 def _mismatch(folder: Path, entry: FileEntry) -> Problem | None:
-    with open_regular(folder / entry.path) as stream:
-        digest = digest_stream(stream)
+    try:
+        with open_regular(folder / entry.path) as stream:
+            digest = digest_stream(stream)
+    except (FileNotFoundError, NotADirectoryError):
+        return Problem("verify.missing", f"{entry.path} is missing")
     if digest == entry.sha256:
         return None
     return Problem("verify.mismatch", f"{entry.path} has the digest {digest}, and the manifest says {entry.sha256}")

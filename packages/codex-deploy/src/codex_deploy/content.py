@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from codex_core.errors import ContentRefused
 from codex_deploy.formats import PICKLE, recognise
-from codex_deploy.pickles import is_pickle
+from codex_deploy.pickles import Unpickling
 from codex_deploy.weights import LENGTH_BYTES, Weights, header_length, read_header
 
 if TYPE_CHECKING:
@@ -42,10 +42,6 @@ class Content:
     schema: str | None = None
 
 
-_LOOKED_BEYOND = 2**15
-"""How many bytes behind a safetensors header are looked at for a pickle that began in the header."""
-
-
 class Examiner:
     """Takes a file's bytes in any pieces, keeps no more of them than it has to, and says what the file holds."""
 
@@ -54,9 +50,11 @@ class Examiner:
         self._size = 0
         self._header: int | None = None
         self._has_control = False
+        self._unpickling = Unpickling()
 
     def feed(self, chunk: bytes | memoryview) -> None:
         """The next bytes of the file."""
+        self._unpickling.feed(chunk)
         start, self._size = self._size, self._size + len(chunk)
         if (room := self._wanted() - len(self._kept)) > 0:
             self._kept += chunk[:room]
@@ -71,20 +69,20 @@ class Examiner:
         if self._header is not None:
             return Content("safetensors", self._weights(kept, self._header))
         if self._has_control or _CONTROL_BYTE.search(kept):
-            raise _name(kept)
+            raise self._name(kept)
         if self._size > LARGEST_TEXT:
             hint = f"leave it out, or split it: a JSON or text file has at most {LARGEST_TEXT} bytes"
             raise _refuse(f"text or other data of {self._size} bytes", hint)
         try:
             text = kept.decode()
         except UnicodeDecodeError:
-            raise _name(kept) from None
-        return _examine_text(kept, text)
+            raise self._name(kept) from None
+        return _examine_text(text, pickled=self._unpickling.finish(text=True))
 
     def _wanted(self) -> int:
         """How much of the file's beginning has to be kept."""
         if self._header is not None:
-            return LENGTH_BYTES + self._header + _LOOKED_BEYOND
+            return LENGTH_BYTES + self._header
         return NAMED_BY if self._has_control else LARGEST_TEXT
 
     def _weights(self, kept: bytes, length: int) -> Weights:
@@ -92,9 +90,12 @@ class Examiner:
         if self._size < end:
             message = f"is cut: its safetensors header has {length} bytes, and the file {self._size}"
             raise ContentRefused(message, hint="write the file again")
-        if is_pickle(kept, text=False):
+        if self._unpickling.finish(text=False):
             raise _refuse("a pickle that is a safetensors file as well", "write the file again with safetensors")
         return read_header(kept[LENGTH_BYTES:end], self._size - end)
+
+    def _name(self, kept: bytes) -> ContentRefused:
+        return _refuse(*(PICKLE if self._unpickling.finish(text=False) else recognise(kept[:NAMED_BY])))
 
 
 def examine(chunks: Iterable[bytes]) -> Content:
@@ -105,7 +106,7 @@ def examine(chunks: Iterable[bytes]) -> Content:
     return examiner.finish()
 
 
-def _examine_text(content: bytes, text: str) -> Content:
+def _examine_text(text: str, *, pickled: bool) -> Content:
     parsed, value = _parse(text)
     if parsed:
         schema = value.get("schema") if isinstance(value, dict) else None
@@ -113,7 +114,7 @@ def _examine_text(content: bytes, text: str) -> Content:
     if found := _CONTROL_CHARACTER.search(text):
         hint = "remove it: text has no control characters but tab, line feed, form feed and carriage return"
         raise _refuse(f"text with the control character U+{ord(found[0]):04X}", hint)
-    if is_pickle(content):
+    if pickled:
         raise _refuse(*PICKLE)
     return Content("text")
 
@@ -130,11 +131,6 @@ def _parse(text: str) -> tuple[bool, object]:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
-
-
-def _name(content: bytes) -> ContentRefused:
-    head = content[:NAMED_BY]
-    return _refuse(*(PICKLE if is_pickle(head, text=False) else recognise(head)))
 
 
 def _refuse(what: str, hint: str) -> ContentRefused:

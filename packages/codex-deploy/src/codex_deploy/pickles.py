@@ -1,4 +1,4 @@
-"""Pickles that look like text: protocols 0 and 1 write letters and lines, so such a program can be valid UTF-8.
+"""Pickles that look like something else: a program of protocol 0 or 1 can be valid UTF-8, or valid safetensors.
 
 A file is read as the unpickler would read it, from its first byte, opcode by opcode, with the depth of the stack. It is
 a pickle if, before the first byte that the unpickler would stumble over,
@@ -15,9 +15,15 @@ from __future__ import annotations
 import pickletools
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_OPCODES = 200_000
-"""A text that begins with this many opcodes is a pickle, whatever comes after them."""
+"""A file that begins with this many opcodes is a pickle, whatever comes after them."""
+LONGEST_NAME = 2**26
+"""The most bytes that a global's module and name may have; what has more of them is no name."""
 
 _OPCODES = {ord(opcode.code): opcode for opcode in pickletools.opcodes}
 _NAMES = {"GLOBAL", "INST"}
@@ -32,29 +38,102 @@ _LENGTH_BYTES = {
 }
 
 
-def is_pickle(content: bytes, *, text: bool = True) -> bool:
-    """Whether the unpickler would run ``content``, as the module's docstring defines it.
+class Unpickling:
+    """Follows a file as the unpickler would, in pieces of any size, of which it keeps no more than a global's name."""
 
-    Of what is known to be no ``text``, programs of data may have the opcodes of any protocol.
-    """
-    position, program, plain = 0, _Program(), True
-    if not content:
-        return False
-    for _ in range(MOST_OPCODES):
-        opcode = _OPCODES.get(content[position])
-        end = None if opcode is None else _end(opcode, content, position + 1)
-        if opcode is None or end is None or not program.follow(opcode, content[position + 1 : end]):
-            return False
-        position, plain = end, plain and opcode.proto == 0
+    def __init__(self) -> None:
+        self._found: bool | None = None
+        self._take: Callable[[bytes, int], int] = self._begin  # what the next byte is for
+        self._program, self._opcodes = _Program(), 0
+        self._is_plain = True
+        self._is_between = False  # a program has come to its STOP, and no other has begun
+        self._opcode: pickletools.OpcodeInfo | None = None
+        self._kept = bytearray()  # of the opcode's argument
+        self._left = 0  # bytes or lines of it
+
+    def feed(self, chunk: bytes | memoryview) -> None:
+        """The next bytes of the file."""
+        if self._found is None:
+            data, position = bytes(chunk), 0
+            while position < len(data) and self._found is None:
+                position = self._take(data, position)
+
+    def finish(self, *, text: bool) -> bool:
+        """Whether the unpickler would run the file, as the module's docstring defines it.
+
+        Of what is known to be no ``text``, programs of data may have the opcodes of any protocol.
+        """
+        if self._found is None:
+            return self._is_between and (self._is_plain or not text)
+        return self._found
+
+    def _begin(self, data: bytes, position: int) -> int:
+        """An opcode, or the white space after the last program."""
+        if self._is_between and data[position : position + 1].isspace():
+            self._take = self._end_file
+            return position
+        opcode = self._opcode = _OPCODES.get(data[position])
+        self._is_between = False
+        self._opcodes += 1
+        self._kept.clear()
+        if opcode is None or self._opcodes > MOST_OPCODES:
+            self._found = opcode is not None
+        elif opcode.arg is None:
+            self._end_opcode()
+        elif opcode.arg.n == pickletools.UP_TO_NEWLINE:
+            self._left, self._take = 2 if opcode.name in _NAMES else 1, self._lines
+        elif opcode.arg.n in _LENGTH_BYTES:
+            self._left, self._take = _LENGTH_BYTES[opcode.arg.n], self._length
+        else:
+            self._skip_bytes(opcode.arg.n)
+        return position + 1
+
+    def _lines(self, data: bytes, position: int) -> int:
+        """What a line says is judged of names alone: the unpickler reads numbers in more spellings than pickletools."""
+        end = data.find(b"\n", position) + 1
+        if self._opcode and self._opcode.name in _NAMES and len(self._kept) <= LONGEST_NAME:
+            self._kept += data[position : end or len(data)]
+        self._left -= end > 0
+        if not self._left:
+            self._end_opcode()
+        return end or len(data)
+
+    def _length(self, data: bytes, position: int) -> int:
+        piece = data[position : position + self._left]
+        self._kept += piece
+        self._left -= len(piece)
+        if not self._left:
+            self._skip_bytes(int.from_bytes(self._kept, "little"))
+        return position + len(piece)
+
+    def _skip_bytes(self, count: int) -> None:
+        self._left, self._take = count, self._skip
+        if not count:
+            self._end_opcode()
+
+    def _skip(self, data: bytes, position: int) -> int:
+        step = min(self._left, len(data) - position)
+        self._left -= step
+        if not self._left:
+            self._end_opcode()
+        return position + step
+
+    def _end_opcode(self) -> None:
+        self._take = self._begin
+        opcode, program = self._opcode, self._program
+        if opcode is None or not program.follow(opcode, bytes(self._kept)):
+            self._found = False
+            return
+        self._is_plain = self._is_plain and opcode.proto == 0
         if program.named and (program.called or program.stopped):
-            return True
-        if program.stopped:
-            if not content[position:].strip():
-                return plain or not text
-            program = _Program()
-        elif position == len(content):
-            return False
-    return True
+            self._found = True
+        elif program.stopped:
+            self._is_between, self._program = True, _Program()
+
+    def _end_file(self, data: bytes, position: int) -> int:
+        if data[position:].strip():
+            self._found = False
+        return len(data)
 
 
 @dataclass
@@ -92,26 +171,6 @@ class _Program:
         else:
             self.depths[-1] += len(gives)
         return True
-
-
-def _end(opcode: pickletools.OpcodeInfo, content: bytes, start: int) -> int | None:
-    """Where the opcode's argument ends; None if the content ends before it.
-
-    What a line says is not judged: the unpickler reads numbers in more spellings than pickletools does.
-    """
-    if opcode.arg is None:
-        return start
-    size = opcode.arg.n
-    if size == pickletools.UP_TO_NEWLINE:
-        for _ in range(2 if opcode.name in _NAMES else 1):
-            start = content.find(b"\n", start) + 1
-            if not start:
-                return None
-        return start
-    if size in _LENGTH_BYTES:
-        count = _LENGTH_BYTES[size]
-        size = count + int.from_bytes(content[start : start + count], "little")
-    return start + size if start + size <= len(content) else None
 
 
 def _is_global(argument: bytes) -> bool:

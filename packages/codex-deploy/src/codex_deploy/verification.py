@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Kind = Literal["layout", "deployment", "run", "checkpoint"]
 
 RUN_FILE, RUN_SCHEMA, CHECKPOINTS, MODEL = "run.json", "codex.run/1", "checkpoints", "model"
+SET_ASIDE = "damaged-"
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,17 @@ def read_status(folder: Path) -> StatusBlock:
 
 
 def _verify_run(path: Path) -> Verification:
-    """Check run.json, the checkpoints and the model; logs and events are nobody's to vouch for, and not looked at."""
+    """Check run.json, the checkpoints and the model; logs and events are nobody's to vouch for, and not looked at.
+
+    Nor are checkpoints that the run itself has found damaged, and set aside under a name by which it reads none.
+    """
     flaws = Flaws()
     with flaws.about(RUN_FILE), open_regular(path / RUN_FILE) as stream:
         content = stream.read(LARGEST_DOCUMENT)
         data = read_json(content)
         if not isinstance(data, dict) or data.get("schema") != RUN_SCHEMA or content != canonical_json(data) + b"\n":
             flaws.add(RUN_FILE, "verify.mismatch", f"it is no {RUN_SCHEMA} in canonical form")
-    names = [name for name in _listed(path / CHECKPOINTS) if not name.startswith(".")]
+    names = [name for name in _listed(path / CHECKPOINTS) if not name.startswith((".", SET_ASIDE))]
     for name in (*(f"{CHECKPOINTS}/{name}" for name in names), MODEL):
         if name != MODEL or (path / MODEL / MANIFEST).exists():
             flaws.found += _check_checkpoint(path / name, f"{name}/")[1].found

@@ -1,20 +1,28 @@
-"""Batches: how many examples there are in a user's data, and how a batch of them is fetched."""
+"""Batches: how many examples there are in a user's data, how a batch of them is fetched, and their digest."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import torch
 
-from codex_core.errors import ConfigError
+from codex_core.digest import digest_json
+from codex_core.errors import ConfigError, DigestError
+from codex_train.states import part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     Fetch = Callable[[NDArray[np.int64]], Any]  # Any: a batch is whatever the user's data gives
+
+
+_PIECE = 2**24
+"""About how many bytes are digested at a time."""
 
 
 def fetcher(data: Any) -> Fetch:  # Any: the user's data, of any type with __len__ and __getitem__
@@ -44,6 +52,51 @@ def count_examples(data: Any) -> int:  # Any: as above
         told = " and ".join(map(str, sorted(counts)))
         raise ConfigError(f"the columns of the data have {told} examples", hint="give columns of one length")
     return counts.pop()
+
+
+def digest_examples(data: Any) -> str | None:  # Any: as above
+    """The digest of all that ``data`` holds; None where only code of the user's own could give its examples.
+
+    A tensor or an array is digested by type, shape and bytes, and a tuple of these by its columns; a list, a tuple, a
+    range or a text if a checkpoint could hold what is in it.
+    """
+    if isinstance(data, torch.Tensor | np.ndarray):
+        return _digest_array(data)
+    if not isinstance(data, list | tuple | range | str):
+        return None
+    try:
+        told, tensors = part(list(data) if isinstance(data, range) else data, "data")
+        digests = [_digest_array(tensor) for tensor in tensors.values()]
+        return None if None in digests else digest_json([told, digests])
+    except (ConfigError, DigestError):
+        return None
+
+
+def _digest_array(array: torch.Tensor | np.ndarray[Any, Any]) -> str | None:  # Any: any shape and type
+    kind = {"dtype": str(array.dtype).removeprefix("torch."), "shape": list(array.shape)}
+    sha256 = hashlib.sha256(json.dumps(kind).encode() + b"\n")
+    if isinstance(array, torch.Tensor):
+        if array.layout != torch.strided or array.is_quantized:
+            return None
+        for rows in _pieces(array.detach()):
+            sha256.update(rows.cpu().contiguous().flatten().view(torch.uint8).numpy())
+    elif array.dtype.hasobject:
+        return None
+    else:
+        for rows in _pieces(array):
+            sha256.update(rows.tobytes())
+    return f"sha256:{sha256.hexdigest()}"
+
+
+def _pieces(array: Any) -> Iterator[Any]:  # Any: a tensor or an array, which share no type
+    """``array`` in pieces along its first axis, since each is copied: rows of a view may share their bytes."""
+    if array.ndim == 0:
+        yield array.reshape(1)
+        return
+    row = max(1, array[0].nbytes) if len(array) else 1
+    count = max(1, _PIECE // row)
+    for start in range(0, len(array), count):
+        yield array[start : start + count]
 
 
 def _is_columns(data: object) -> TypeGuard[tuple[Any, ...]]:  # Any: tensors and arrays, which share no type

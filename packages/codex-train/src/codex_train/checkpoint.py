@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file
 
-from codex_core.checkpoint import MANIFEST, CheckpointManifest, check_folder, manifest_bytes, read_manifest
+from codex_core.checkpoint import MANIFEST, CheckpointManifest, check_files, manifest_bytes, read_manifest
 from codex_core.digest import digest_json, list_folder
 from codex_core.errors import DigestError, VerificationError
 from codex_train.checkpoint_folder import place_of
-from codex_train.durable import draft_of, publish_folder
+from codex_train.durable import draft_of, make_folder, publish_folder
 from codex_train.states import join, part
 from codex_train.tensor_files import first_damage, tensor_digests, write_tensors
 
@@ -51,7 +51,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, identity: Identity) -
     """
     place = place_of(folder, checkpoint.step)
     draft = draft_of(place)
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:
@@ -69,7 +69,7 @@ def read_checkpoint(place: Path) -> Checkpoint:
     """The checkpoint in the folder ``place``; VerificationError, naming the tensor or the file, if it is damaged."""
     manifest = read_manifest(place)
     try:
-        wrong = next(check_folder(place, manifest), None)
+        wrong = next(check_files(place, manifest), None)
     except DigestError as error:
         raise VerificationError(f"{place.name} is damaged: {error.message}") from error
     if wrong is not None:

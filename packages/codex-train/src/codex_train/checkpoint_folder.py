@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME = re.compile(r"step-(\d{8,})")
+_DRAFT = re.compile(rf"\.(damaged-)?{_NAME.pattern}\.(draft|old)")
+"""What ``codex_train.durable`` calls a checkpoint that is being made or removed."""
 
 
 def place_of(folder: Path, step: int) -> Path:
@@ -38,8 +40,9 @@ def prune_checkpoints(folder: Path, keep: int) -> None:
 
 def discard_drafts(folder: Path) -> None:
     """Remove what killed processes left half written or half removed."""
-    for draft in folder.glob(".*"):
-        shutil.rmtree(draft)
+    for path in folder.iterdir():
+        if _DRAFT.fullmatch(path.name):
+            shutil.rmtree(path)
 
 
 def set_aside(place: Path) -> None:

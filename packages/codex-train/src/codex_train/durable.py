@@ -24,6 +24,14 @@ def replace_file(path: Path, data: bytes) -> None:
     sync(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make ``folder``, and the folders above it that are missing; a crash afterwards takes none of them."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync(path.parent)
+
+
 def publish_folder(draft: Path, place: Path) -> None:
     """Sync all that is in the folder ``draft``, then give it the name ``place``, where nothing may be."""
     for path in (*draft.iterdir(), draft):

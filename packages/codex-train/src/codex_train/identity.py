@@ -14,12 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+DIGESTED = ("data", "code")
+"""What of ``made_from`` is there by its digest."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """Two runs of one identity end in the same bits; the values are those of JSON, without numbers beyond 2^53."""
 
     made_from: Mapping[str, object]
     environment: Mapping[str, object]
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Which of data and code nobody told the digest of, and nobody could find: then nothing says they stay."""
+        return tuple(name for name in DIGESTED if self.made_from.get(name) is None)
 
 
 def differences(before: Identity, after: Identity) -> tuple[str, ...]:

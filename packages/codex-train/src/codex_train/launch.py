@@ -78,7 +78,7 @@ def train(job: Job, folder: Path, *, allow_inexact: bool = False) -> Path:
         params=job.params,
         data=job.data,
         data_digest=job.data_digest,
-        code=code_digest(job.task),
+        code_digest=code_digest(job.task),
         allow_inexact=allow_inexact,
     ) as run:
         job.task.train(run, job.model)

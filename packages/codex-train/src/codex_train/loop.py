@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from codex_train.run_file import RunFile, State
     from codex_train.run_folder import RunFolder
 
+_TELL = {"data": "data=PATH or data_digest=", "code": "code_digest="}
 _MOST_NAMED = 8
 """How many examples of a batch an error names."""
 
@@ -116,18 +117,29 @@ class Loop:
         position = Position(checkpoint.step, checkpoint.facts["epoch"], checkpoint.facts["offset"])
         self.step = self._saved = checkpoint.step
         journal = self._begin(position, logged=checkpoint.facts["events"])
-        journal.tell("resume", self.step, {"exact": not self._changes})
+        unknown = self.file.identity.unknown
+        journal.tell("resume", self.step, {"exact": not self._changes and not unknown})
         for damage in found.damage:
             self._note(journal, "damage", f"{damage}; going on from step {self.step}")
         if self._changes:
             self._note(
                 journal, "inexact", f"its bits will not be those of an unstopped run: {', '.join(self._changes)}"
             )
-        self._say(f"{self._folder.path}: going on from step {self.step} of {self.file.steps}")
+        self._say(f"{self._folder.path}: going on from step {self.step} of {self.file.steps}{self._outlook(unknown)}")
         load_tracked(self._tracked, checkpoint)
         restore_gradients(self._tracked, checkpoint.states[OWN]["gradients"])
         restore_generators(checkpoint.states[OWN]["generators"])
         return position
+
+    def _outlook(self, unknown: tuple[str, ...]) -> str:
+        """What is known of the bits that will come; of bits that will differ enough was said."""
+        if self._changes:
+            return ""
+        if unknown:
+            told = " and ".join(unknown)
+            hint = " and ".join(_TELL[name] for name in unknown)
+            return f"; whether to the same bits is not known, for the {told} may have changed: tell it by {hint}"
+        return ", to the bits of a run that was never stopped"
 
     def _begin(self, position: Position, *, logged: int) -> Journal:
         """Write run.json, and open the events after the first ``logged`` bytes."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from codex_core.checkpoint import MANIFEST, CheckpointManifest, check_folder, manifest_bytes, read_manifest
+from codex_core.checkpoint import MANIFEST, CheckpointManifest, check_files, manifest_bytes, read_manifest
 from codex_core.digest import canonical_json, list_folder
 from codex_core.errors import ConfigError, VerificationError
 from codex_train.durable import draft_of, publish_folder, remove_folder
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 SCHEMA = "codex.model/1"
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-
-_MORE = {"verify.unexpected"}
-"""Files beside those of the manifest, such as a README.md, do not make a model another one."""
 
 
 def write_model(
@@ -70,12 +67,12 @@ def read_config(folder: Path) -> dict[str, Any]:  # Any: JSON
 def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The weights; VerificationError if the folder has a manifest, and a file is not what that says.
 
+    Files beside those of the manifest, such as a README.md, do not make a model another one.
     A deployed model has none: what verified its bundle has verified it.
     """
     if (folder / MANIFEST).exists():
-        wrong = [problem for _, problem in check_folder(folder, read_manifest(folder)) if problem.code not in _MORE]
-        if wrong:
-            raise VerificationError(f"the model in {folder} is damaged: {wrong[0].message}")
+        for _, problem in check_files(folder, read_manifest(folder)):
+            raise VerificationError(f"the model in {folder} is damaged: {problem.message}")
     try:
         return load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:

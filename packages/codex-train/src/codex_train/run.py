@@ -43,10 +43,12 @@ if TYPE_CHECKING:
 class Run:
     """One training run in the folder ``folder``, made if it is not there, and gone on with if it is a run's.
 
-    ``save_every`` is in steps, ``keep`` is how many checkpoints stay. ``task``, ``params``, ``data`` (a path, which is
-    digested, unless ``data_digest`` is known already) and ``code`` (a digest) are part of the identity where they are
-    given. With ``allow_inexact`` a run whose bits would differ goes on all the same, and its run.json says so. What a
-    person should know goes to ``say``, or to stderr.
+    ``save_every`` is in steps, ``keep`` is how many checkpoints stay. ``task`` and ``params`` are part of the identity
+    where they are given. So are data and code: ``data`` is a path, which is digested, unless ``data_digest`` is known
+    already; where neither is given, the examples that ``batches`` gets are digested, if they can be. ``code_digest`` is
+    that of the running script, and of what it has imported from its own folder, unless it is given. With
+    ``allow_inexact`` a run whose bits would differ goes on all the same, and its run.json says so. What a person should
+    know goes to ``say``, or to stderr.
 
     A Run sets threads, deterministic kernels and the seeds of its whole process. ConfigError if ``folder`` is something
     else; RunLocked if another process works in it; InexactResume, which names every difference, if the bits would not
@@ -65,7 +67,7 @@ class Run:
         params: Mapping[str, object] | None = None,
         data: str | os.PathLike[str] | None = None,
         data_digest: str | None = None,
-        code: str | None = None,
+        code_digest: str | None = None,
         allow_inexact: bool = False,
         say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -88,7 +90,8 @@ class Run:
 
             if self.data is not None and data_digest is None:
                 data_digest = digest_path(self.data)
-            made_from = {"task": task, "data": data_digest, "code": code, "params": dict(params or {}), "seed": seed}
+            digests = {"data": data_digest, "code": code_digest}
+            made_from = {"task": task, **digests, "params": dict(params or {}), "seed": seed}
             self._before = self._read_before()
             self._file = RunFile(
                 Identity(made_from, observe_environment()),
@@ -109,7 +112,7 @@ class Run:
 
     @property
     def identity(self) -> Identity:
-        """What decides the bits of this run."""
+        """What decides the bits of this run; all of it is known once ``batches`` was called."""
         return self._file.identity
 
     def track(self, **tracked: Any) -> None:  # Any: whatever has a state_dict
@@ -139,14 +142,18 @@ class Run:
         ConfigError if there is no data, if a batch is larger than it, or if the checkpoint is of another model;
         VerificationError if no checkpoint can be read. A signal ends it with RunInterrupted.
         """
-        from codex_train.batches import count_examples, fetcher
+        from codex_train.batches import count_examples, digest_examples, fetcher
         from codex_train.loop import Loop
         from codex_train.plan import Plan
+        from codex_train.script import script_digest
 
         _check(self._loop is None, "run.batches was called before", "a Run has one loop; its epochs are in it")
         plan = Plan(count_examples(data), batch_size, epochs, steps)
         plan.check()
-        self._file = replace(self._file, plan=plan.to_json())
+        find = {"data": lambda: digest_examples(data), "code": script_digest}
+        found = {name: find[name]() for name in self.identity.unknown}
+        identity = replace(self.identity, made_from={**self.identity.made_from, **found})
+        self._file = replace(self._file, plan=plan.to_json(), identity=identity)
         self._loop = Loop(
             self.folder,
             self._file,
@@ -207,9 +214,14 @@ class Run:
         if self._before is None:
             return ()
         before, now = self._before, self._file
-        changes = differences(before.identity, now.identity)
         if now.plan:
+            changes = differences(before.identity, now.identity)
             changes += differences(Identity(before.plan, {}), Identity(now.plan, {}))
+        else:  # nothing is said yet of digests that the loop will find
+            pending = {name: before.identity.made_from.get(name) for name in now.identity.unknown}
+            changes = differences(
+                before.identity, replace(now.identity, made_from={**now.identity.made_from, **pending})
+            )
         if changes and not self._allow_inexact:
             raise InexactResume(
                 f"{self.folder.path} would not go on to the same bits: {', '.join(changes)}",

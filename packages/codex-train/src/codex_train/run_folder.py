@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from codex_core.errors import ConfigError, RunLocked
-from codex_train.durable import draft_of
+from codex_train.durable import draft_of, make_folder
 from codex_train.run_file import RUN_FILE
 
 LOCK = "lock"
@@ -51,7 +51,7 @@ class RunFolder:
         it is something else than a run's folder or an empty one.
         """
         self._refuse_foreign()
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         file = open(self.path / LOCK, "a+b", buffering=0)  # noqa: SIM115 - the lock is held as long as it is open
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
