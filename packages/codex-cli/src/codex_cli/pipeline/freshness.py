@@ -79,13 +79,13 @@ class Today:
 
     def _sources(self, stage: StageSpec) -> Mapping[str, str | None]:
         reader = self._plug_in(stage)
-        if not isinstance(reader, StoreReader):
+        if reader is None or not isinstance(reader, StoreReader):
             return {}
         return reader.sources(validate_params(reader, stage.params), self.pipeline.stores)
 
     def _targets(self, stage: StageSpec) -> Mapping[str, object]:
         reader = self._plug_in(stage)
-        if not isinstance(reader, TargetReader):
+        if reader is None or not isinstance(reader, TargetReader):
             return {}
         read = reader.targets(validate_params(reader, stage.params), self.pipeline.targets)
         tables = {name: {**asdict(table), "fallbacks": list(table.fallbacks)} for name, table in read.items()}
