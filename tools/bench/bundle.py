@@ -1,6 +1,6 @@
 """What a bundle costs: packaging and verifying a large file, against hashing it in one thread; and one status block.
 
-    python tools/bench/bundle.py [--size MIB] [--rounds N] [--folder DIR] [--json]
+    tools/hatchw run bench:bundle [--size MIB] [--rounds N] [--folder DIR] [--json]
 
 The file is of random bytes and in the page cache. The three are measured in turns, so that what else the machine does
 meets all of them alike; the figures are medians of wall-clock seconds. Packaging ends when everything is on disk. The

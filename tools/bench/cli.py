@@ -1,6 +1,6 @@
 """What the front door costs: `codex --version` and `codex --help` against a bare `python -c pass`.
 
-    python tools/bench/cli.py [--rounds N] [--json]
+    tools/hatchw run bench:cli [--rounds N] [--json]
 
 The starts are interleaved, so that what else the machine does meets all of them alike; the figures are medians of
 wall-clock milliseconds. The command index is cached in a folder of its own and warm, except in the row that says cold.
@@ -55,7 +55,7 @@ def commands() -> dict[str, list[str]]:
     """What is measured, by the name it is shown under; `codex` is the one beside this Python."""
     codex = Path(sys.executable).parent / "codex"
     if not codex.exists():
-        sys.exit(f"there is no {codex}; start this with: tools/hatchw run bench")
+        sys.exit(f"there is no {codex}; start this with: tools/hatchw run bench:cli")
     lines = ("codex --version", "codex --help", "codex ledger", "codex ledger show --help")
     measured = {line: [str(codex), *line.split()[1:]] for line in lines}
     return {BARE: [sys.executable, "-c", "pass"], **measured, COLD: [str(codex), "--help"]}

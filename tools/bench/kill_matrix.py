@@ -1,6 +1,6 @@
 """Kill the training stage of a small pipeline again and again, and see that it ends in the same bundle digest.
 
-    python tools/bench/kill_matrix.py [--kills N]
+    tools/hatchw run bench:kills [--kills N]
 
 It is tests-integration/test_bits.py with as many kills as one likes; three of four are kill -9, one is SIGTERM.
 """

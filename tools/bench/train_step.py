@@ -1,6 +1,6 @@
 """What a Run costs: a training step of an MLP 64-32-10 with its loss checked and an event each, beside a bare loop.
 
-    python tools/bench/train_step.py [--rounds N] [--steps N] [--json]
+    tools/hatchw run bench:train-step [--rounds N] [--steps N] [--json]
 
 All rows train the same network on the same data with SGD, in batches of 32 drawn by a permutation, on one thread:
 
