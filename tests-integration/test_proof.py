@@ -157,6 +157,19 @@ def test_another_url_of_a_target_makes_its_stages_stale_and_is_named(
         assert f".url: {url!r} -> {url + '-2'!r}" in why
 
 
+def test_a_stage_whose_target_is_not_there_is_a_mistake_with_its_place(
+    codex: Codex, project: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy)
+    file = copy / "codex.toml"
+    file.write_text(file.read_text().replace('target = "shelf"', 'target = "shlef"'))
+    answer = codex("plan", cwd=copy)
+    line = file.read_text().splitlines().index('with = { target = "shlef" }') + 1
+    assert answer.exit == 2
+    assert answer.err == f"codex.toml:{line}:1: there is no target 'shlef'; did you mean 'shelf'?\n"
+
+
 def test_deploying_again_ends_in_the_same_status_block(codex: Codex, project: Path, tmp_path: Path) -> None:
     copy = tmp_path / "project"
     shutil.copytree(project, copy)

@@ -127,7 +127,8 @@ def test_the_tables_of_the_target_and_its_fallbacks_decide_what_the_stage_does()
     assert isinstance(apply, TargetReader)
     assert list(apply.targets(ApplyParams(target="hub"), TARGETS)) == ["hub", "local"]
     assert apply.targets(ApplyParams(target="local"), TARGETS) == {"local": TARGETS["local"]}
-    assert apply.targets(ApplyParams(target="lokal"), TARGETS) == {}
+    with pytest.raises(UsageError, match="there is no target 'lokal'; did you mean 'local'"):
+        apply.targets(ApplyParams(target="lokal"), TARGETS)
 
 
 @pytest.mark.parametrize(("output", "file"), [("block.json", "block.json"), ("folder", "folder/status.json")])

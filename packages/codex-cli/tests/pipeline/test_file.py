@@ -121,6 +121,15 @@ def test_a_circle_is_named(project: MakeProject) -> None:
     (found,) = mistakes(project({"codex.toml": stages(text)}))
     assert "circle: " in found
     assert " -> " in found
+    also = text.replace('["b.out"]', '["b.out", "gone"]', 1)
+    circle, missing = mistakes(project({"codex.toml": stages(also)}))
+    assert "circle: " in circle
+    assert "input 'gone' of stage 'a' does not exist" in missing
+
+
+def test_a_command_of_a_wrong_type_is_one_mistake(project: MakeProject) -> None:
+    (found,) = mistakes(project({"codex.toml": stages("[stages.a]\ncommand = 3\n")}))
+    assert "command" in found
 
 
 def test_a_missing_input_is_named_with_the_nearest_that_is_there(project: MakeProject) -> None:

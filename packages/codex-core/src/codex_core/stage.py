@@ -109,7 +109,10 @@ class TargetReader(Protocol):
     """A Stage that deploys, so that its freshness depends on the tables of targets."""
 
     def targets(self, params: Any, targets: Mapping[str, TargetConfig]) -> Mapping[str, TargetConfig]:
-        """Those of ``targets`` that decide what it does; ``params`` is an instance of its own model (hence Any)."""
+        """Those of ``targets`` that decide what it does; a CodexError says that a target is not there.
+
+        ``params`` is an instance of the stage's own model (hence Any).
+        """
         ...
 
 

@@ -59,12 +59,12 @@ class ApplyStage:
         return ApplyParams
 
     def targets(self, params: ApplyParams, targets: Mapping[str, TargetConfig]) -> Mapping[str, TargetConfig]:
-        """The target and its fallbacks, which its block names."""
+        """The target and the fallbacks that its block names; UsageError, with the nearest name, if it is not there."""
+        from codex_deploy.targets import find_target
         from codex_deploy.targets.fallbacks import fallback_names
 
-        known = targets.get(params.target)
-        names = () if known is None else (known.name, *fallback_names(known, targets))
-        return {name: targets[name] for name in names if name in targets}
+        target = find_target(params.target, targets)
+        return {name: targets[name] for name in (target.name, *fallback_names(target, targets)) if name in targets}
 
     def __call__(self, ctx: StageContext, params: ApplyParams) -> None:
         """Plan and apply. PolicyRefused, or another error, once the output says why the target is not ready.

@@ -17,6 +17,7 @@ from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, DigestError, UsageError
 from codex_core.policy import Policy
 from codex_core.project import find_pipeline_file
+from codex_core.stage import TargetReader
 from codex_core.storage import PLACE_SCHEME, parse_place
 from codex_core.toml import read_toml
 from codex_core.wording import did_you_mean
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from codex_cli.pipeline.config import StageTable
     from codex_core.errors import Problem
     from codex_core.policy import Layer
+    from codex_core.stage import Stage
+    from codex_core.status import TargetConfig
     from codex_core.toml import TomlSource
 
 TABLES = ("pipeline", "policy", "stores", "targets", "stages")
@@ -62,6 +65,7 @@ class _Reader:
         self.file = file
         self.root = file.parent
         self.problems: list[Problem] = []
+        self.targets: Mapping[str, TargetConfig] | None = None  # None where one of them holds a mistake
 
     def read(self, overrides: Sequence[str]) -> Pipeline:
         from codex_cli.pipeline.config import PipelineTable  # pydantic is imported here, when a file is read
@@ -74,7 +78,9 @@ class _Reader:
         table = self._take(check_table(PipelineTable, head, self.source, ("pipeline",), "[pipeline]"))
         layer = self._take(read_layer(self.source))
         stores = self._take(read_stores(self.source, self.root))
-        targets = self._take(read_targets(self.source))
+        targets, mistakes = read_targets(self.source)
+        self.targets = None if mistakes else targets
+        self.problems += mistakes
         stages = self._stages()
         self._check_rule_stages(layer)
         raise_problems(self.problems)
@@ -132,8 +138,8 @@ class _Reader:
 
     def _stage(self, name: str, data: dict[str, Any]) -> StageSpec:  # Any: TOML values
         path, table = ("stages", name), self._stage_table(name, data)
-        if (table.uses is None) == (table.command is None):
-            both = "both 'uses' and 'command'" if table.uses else "neither 'uses' nor 'command'"
+        if ("uses" in data) == ("command" in data):
+            both = "both 'uses' and 'command'" if "uses" in data else "neither 'uses' nor 'command'"
             self._add(path, f"stage {name!r} has {both}", "give it exactly one")
         self._check_paths(name, table)
         return StageSpec(
@@ -182,14 +188,26 @@ class _Reader:
                 self._add(path, message, "write the values in the command or in 'env'")
             return {}
         try:
-            model = self._model(table.uses)
+            stage = self._plug_in(table.uses)
+            model: Any = stage and stage.params()  # Any: a pydantic model
         except CodexError as error:
-            self.problems += [self.source.problem(("stages", name, "uses"), p.message, p.hint) for p in error.problems]
+            self._add_all(("stages", name, "uses"), error)
             return {}
-        if model is dict or model is None:
+        if stage is None or model is dict:
             return self._digestible(name, {key: _json(value) for key, value in table.with_.items()})
         params = self._take(check_table(model, table.with_, self.source, path, f"'with' of stage {name!r}"))
-        return {} if params is None else self._digestible(name, params.model_dump(mode="json", by_alias=True))
+        if params is None:
+            return {}
+        if isinstance(stage, TargetReader) and self.targets is not None:
+            try:
+                stage.targets(params, self.targets)
+            except CodexError as error:
+                self._add_all(path, error)
+        return self._digestible(name, params.model_dump(mode="json", by_alias=True))
+
+    def _add_all(self, path: tuple[str | int, ...], error: CodexError) -> None:
+        for problem in error.problems:
+            self._add(path, problem.message, problem.hint)
 
     def _digestible(self, name: str, params: Mapping[str, object]) -> Mapping[str, object]:
         """The parameters, which go into the record: a value without a canonical form is a mistake before the work."""
@@ -202,13 +220,14 @@ class _Reader:
                 )
         return params
 
-    def _model(self, uses: str | None) -> Any:  # Any: a pydantic model, or dict for a function's free table
+    def _plug_in(self, uses: str | None) -> Stage | None:
+        """The plug-in that ``uses`` names; None for a function, whose table is free, and for no ``uses``."""
         if uses is None:
             return None
         if is_function(uses):
             function_file(uses, self.root)
-            return dict
-        return load_stage(uses, self.root).params()
+            return None
+        return load_stage(uses, self.root)
 
     def _check_place(self, name: str, key: str, value: object) -> None:
         if not isinstance(value, str) or not value.startswith(PLACE_SCHEME):
@@ -248,8 +267,9 @@ class _Reader:
         if cycle:
             message = f"the stages need one another in a circle: {' -> '.join(cycle)}"
             self._add(("stages", cycle[0]), message, "let one of them read something else")
-            return dict(stages)
         self._check_inputs(stages)
+        if cycle:
+            return dict(stages)
         return {name: replace(stages[name], needs=needs[name]) for name in sort_stages(needs)}
 
     def _check_inputs(self, stages: Mapping[str, StageSpec]) -> None:
