@@ -27,6 +27,12 @@ def test_problem_is_written_as_other_tools_write_theirs(problem: Problem, text: 
     assert problem_text(problem, coloured=False) == text
 
 
+def test_a_name_that_steers_a_terminal_is_shown_and_not_obeyed() -> None:
+    problem = Problem("verify.unexpected", "b\x1b[2J is\nwrong", "see\x9b1m", file="a\x1b[1mb\u202e")
+    shown = "a\\x1b[1mb\\u202e: b\\x1b[2J is\nwrong; see\\x9b1m"
+    assert problem_text(problem, coloured=False) == shown
+
+
 def test_colour_marks_the_lead_alone() -> None:
     assert problem_text(Problem("a", "bad"), coloured=True) == "\x1b[1;31mcodex:\x1b[0m bad"
     assert problem_text(Problem("a", "bad", None, "f", 1, 2), coloured=True) == "\x1b[1mf:1:2:\x1b[0m bad"

@@ -69,6 +69,11 @@ def test_a_url_that_opens_nothing_says_what_to_write(url: str, kind: type[Config
     assert caught.value.hint
 
 
+def test_an_endpoint_with_a_query_is_refused_since_no_policy_would_see_the_key() -> None:
+    with pytest.raises(UrlError, match="has a query or a fragment"):
+        open_store("s3://bucket", endpoint="https://e.example:9000/?x")
+
+
 def test_every_verb_works_without_an_event_loop(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(b"from a file")
     with open_store(f"file://{tmp_path}") as store:

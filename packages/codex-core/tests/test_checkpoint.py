@@ -59,3 +59,21 @@ def test_each_file_that_is_not_as_the_manifest_says_is_named(folder: Path) -> No
     (folder / "c").write_bytes(b"")
     found = [(path, problem.code) for path, problem in check_folder(folder, manifest)]
     assert found == [("c", "verify.unexpected"), ("a.safetensors", "verify.mismatch"), ("b.json", "verify.missing")]
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../outside", "a/../../outside", "", ".", "a//b"])
+def test_a_manifest_that_names_what_lies_outside_is_none(folder: Path, path: str) -> None:
+    with pytest.raises(VerificationError, match="is no path inside of its folder"):
+        parse_manifest(changed(folder, files=[[path, 7, f"sha256:{'0' * 64}"]]))
+
+
+def test_a_size_that_is_not_the_file_s_is_told(folder: Path) -> None:
+    files = [
+        [path, size + 1, digest] for path, size, digest in json.loads((folder / "manifest.json").read_bytes())["files"]
+    ]
+    (folder / "manifest.json").write_bytes(changed(folder, files=files))
+    found = [problem.message for _, problem in check_folder(folder, read_manifest(folder))]
+    assert found == [
+        "a.safetensors has 7 bytes, and the manifest says 8",
+        "b.json has 3 bytes, and the manifest says 4",
+    ]

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from codex_deploy.drafts import draft_of, locked, publish
+from codex_core.errors import UsageError
+from codex_deploy.drafts import draft_of, publish
+
+
+def nothing() -> None:
+    """What may always be replaced."""
 
 
 def names(folder: Path) -> list[str]:
@@ -22,7 +27,7 @@ def test_a_draft_takes_its_place_whole(tmp_path: Path) -> None:
         (draft / "sub").mkdir()
         (draft / "sub" / "file").write_text("new")
         assert not place.exists()
-        publish(draft, place)
+        publish(draft, place, check=nothing)
     assert (place / "sub" / "file").read_text() == "new"
     assert names(place.parent) == ["place"]
 
@@ -32,7 +37,7 @@ def test_what_stood_there_is_replaced_and_removed(tmp_path: Path) -> None:
     (tmp_path / "place" / "old").write_text("old")
     with draft_of(tmp_path / "place") as draft:
         (draft / "new").write_text("new")
-        publish(draft, tmp_path / "place")
+        publish(draft, tmp_path / "place", check=nothing)
     assert names(tmp_path / "place") == ["new"]
     assert names(tmp_path) == ["place"]
 
@@ -77,10 +82,24 @@ def test_a_draft_swept_away_before_it_was_held_is_made_again(tmp_path: Path, mon
         assert draft != swept[0]
 
 
-def test_one_writer_at_a_time_puts_something_into_a_folder(tmp_path: Path) -> None:
-    with locked(tmp_path):
-        other = os.open(tmp_path, os.O_RDONLY)
+def test_what_stands_there_is_looked_at_while_no_other_writer_can_put_anything_there(tmp_path: Path) -> None:
+    other = os.open(tmp_path, os.O_RDONLY)
+
+    def check() -> None:
         with pytest.raises(BlockingIOError):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        raise UsageError("somebody else's")
+
+    with draft_of(tmp_path / "place") as draft, pytest.raises(UsageError):
+        publish(draft, tmp_path / "place", check=check)
+    assert names(tmp_path) == []
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(other)
+
+
+def test_the_folder_around_the_place_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with draft_of(tmp_path / "link" / "place") as draft:
+        publish(draft, tmp_path / "link" / "place", check=nothing)
+    assert names(tmp_path / "real") == ["place"]

@@ -228,6 +228,41 @@ def test_a_bundle_that_holds_somebody_s_file_is_not_replaced(
     assert (bundle.path / place).read_text() == "years of work"
 
 
+def test_what_somebody_puts_there_while_it_is_packed_is_not_replaced(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "thesis.txt").write_text("years of work")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    with pytest.raises(UsageError, match="is not overwritten"):
+        pack(model, output=tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
+
+
+def test_a_layout_into_which_another_tool_put_its_own_is_not_replaced(bundle: Bundle, model: Path) -> None:
+    index = json.loads((bundle.path / "index.json").read_bytes())
+    (bundle.path / "blobs" / "sha256" / ("f" * 64)).write_text("theirs")
+    index["manifests"].append({**index["manifests"][0], "artifactType": "application/x.other"})
+    (bundle.path / "index.json").write_text(json.dumps(index))
+    refusal(UsageError, model, output=bundle.path)
+
+
+def test_the_working_folder_is_replaced_if_it_is_empty(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    made = pack(model, output=Path())
+    assert read_layout(tmp_path / "here").digest == made.digest
+    with pytest.raises(UsageError, match="a bundle cannot be put at /"):
+        pack(model, output=Path("/"))
+
+
 def test_another_tool_s_layout_is_not_replaced(model: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "blobs/sha256").mkdir(parents=True)

@@ -9,6 +9,15 @@ from hypothesis import strategies as st
 from codex_deploy.paths import path_faults
 
 
+@pytest.mark.parametrize("letter", ["\U0001fae8", "\u0904", "\u1c89", "\u1c8a"])
+def test_a_letter_that_is_new_in_some_unicode_is_right_on_every_python(letter: str) -> None:
+    assert list(path_faults([f"notes/{letter}.md"])) == []
+
+
+def test_a_letter_and_its_capital_that_are_new_are_two_on_every_python() -> None:
+    assert list(path_faults(["\ua7cb.md", "\u0264.md"])) == []  # a pair since Unicode 16
+
+
 def test_plain_paths_have_no_fault() -> None:
     assert list(path_faults(["model.safetensors", "a/b.json", "a/c.json", "Wörter.txt", "-x", ".hidden", "a b"])) == []
 

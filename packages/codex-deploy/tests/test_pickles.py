@@ -59,6 +59,13 @@ CALL = b"cos\nsystem\n(S'true'\ntR."
         CALL[:-1],  # it has run before the unpickler misses the STOP
         CALL + b" and then some prose",
         b"cos\nsystem\n.",
+        b"cos\nenviron\nS'KEY'\nS'1'\ns# notes\n",  # it has changed what it names before it ends
+        b"cos\nenviron\n(S'KEY'\nS'1'\nu# notes\n",
+        b"csys\npath\nS'/tmp'\na# notes\n",
+        b"csys\npath\n(S'/tmp'\ne# notes\n",
+        b'S"it\'s"  \n0' + CALL,
+        b"F-.5E3\n0" + CALL,
+        b"FInfinity\n0" + CALL,
         b"N." + CALL,
         b"I0x10\n0" + CALL,  # numbers as the unpickler reads them, and pickletools does not
         b"L-1L\n0" + CALL,
@@ -97,6 +104,15 @@ def test_a_program_that_would_run_is_a_pickle(content: bytes) -> None:
         b"cos\nsystem",
         b"cos\nsystem\n",
         b"Version 1.\n",
+        b"Sheep\ncat\ndog\nbird\n",
+        b"Lion\ncow\ndog\nbear\n",
+        b"Impala\ncat\ndog\nbird\n",
+        b"Fox\ncat\ndog\nbird\n",
+        b"pear\n0" + CALL,
+        b"goat\n0" + CALL,
+        b"S'unquoted\n0" + CALL,
+        b"INFO step 1\n" * (MOST_OPCODES + 1),
+        b"Page 1\n" * (MOST_OPCODES + 1),
         b"C" + bytes([84]) + b"x" * 84 + b".\n",  # by chance, and in an opcode that protocol 0 does not have
         b"# Model\n",
         b"{}",
@@ -116,6 +132,17 @@ def test_any_bytes_have_one_answer_in_whatever_pieces_they_come(content: bytes, 
     pieces = [content[start:end] for start, end in pairwise(edges)]
     assert is_pickle(*pieces, text=text) == is_pickle(content, text=text)
     assert is_pickle(*(content[at : at + 1] for at in range(len(content))), text=text) == is_pickle(content, text=text)
+
+
+def test_a_persistent_id_stops_a_text_and_nothing_else() -> None:
+    content = b"Pid\n0" + CALL
+    assert (is_pickle(content), is_pickle(content, text=False)) == (False, True)
+
+
+def test_a_line_that_is_too_long_to_be_looked_at_is_taken_for_a_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codex_deploy.pickles.LONGEST_LINE", 100)
+    assert is_pickle(b"S'" + b"x" * 200 + b"'\n0" + CALL)
+    assert is_pickle(b"cos\nsystem" + b".__call__" * 20 + b"\n(S'true'\ntR.")
 
 
 def test_no_more_is_kept_than_a_name() -> None:

@@ -131,6 +131,27 @@ def test_the_tables_of_the_target_and_its_fallbacks_decide_what_the_stage_does()
         apply.targets(ApplyParams(target="lokal"), TARGETS)
 
 
+@pytest.mark.parametrize("output", ["served/model", "root-of"])
+def test_an_output_and_a_target_that_lie_in_one_another_are_refused(
+    context: Context, bundle: Bundle, tmp_path: Path, output: str
+) -> None:
+    """The runner would exchange the deployment away."""
+    ctx = context([bundle.path], [output])
+    inside = TargetConfig("elsewhere", "dir", "file:served" if output == "served/model" else "file:root-of/deployed")
+    with pytest.raises(ConfigError, match="lie in one another"):
+        apply(dataclasses.replace(ctx, targets={"elsewhere": inside}), ApplyParams(target="elsewhere"))
+    assert not (tmp_path / "root" / "served").exists()
+
+
+def test_a_target_is_the_output_however_its_folder_is_written(context: Context, bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("root")
+    ctx = context([bundle.path], ["deployed"])
+    linked = TargetConfig("local", "dir", (tmp_path / "link" / "deployed").as_uri())
+    apply(dataclasses.replace(ctx, targets={"local": linked}), ApplyParams(target="local"))
+    assert verify(ctx.outputs[0]).problems == ()
+    assert not (tmp_path / "root" / "deployed").exists()
+
+
 @pytest.mark.parametrize(("output", "file"), [("block.json", "block.json"), ("folder", "folder/status.json")])
 def test_a_deployment_elsewhere_is_applied_and_its_block_is_the_output(
     context: Context, bundle: Bundle, tmp_path: Path, output: str, file: str

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from codex_core.digest import canonical_json, digest_bytes, open_regular
+from codex_core.digest import canonical_json, digest_bytes, digest_json, open_regular
 from codex_core.errors import UsageError, VerificationError
 from codex_core.policy import Policy
 from codex_core.status import Bundle, TargetConfig, TargetContext
@@ -236,6 +236,89 @@ def test_a_manifest_that_does_not_follow_from_the_files_is_found_though_every_di
     assert damaged(forge(change))
 
 
+def reattest(folder: Path, change: Callable[[list[Any], Callable[[object], dict[str, object]]], None]) -> None:
+    """Change the layers of the attestation, given a way to put a document into the blobs; every digest then holds."""
+
+    def put(data: object) -> dict[str, object]:
+        content = canonical_json(data)
+        (folder / "blobs" / "sha256" / digest_bytes(content).removeprefix("sha256:")).write_bytes(content)
+        return {"digest": digest_bytes(content), "size": len(content)}
+
+    index = json.loads((folder / "index.json").read_bytes())
+    old = folder / "blobs" / "sha256" / index["manifests"][1]["digest"].removeprefix("sha256:")
+    attestation = json.loads(old.read_bytes())
+    old.unlink()
+    change(attestation["layers"], put)
+    attestation["layers"].sort(key=lambda layer: str(layer["annotations"]["org.opencontainers.image.title"]))
+    index["manifests"][1].update(put(attestation))
+    (folder / "index.json").write_bytes(canonical_json(index))
+
+
+def layer_of(title: str, media_type: str, put: dict[str, object]) -> dict[str, object]:
+    return {"mediaType": media_type, "annotations": {"org.opencontainers.image.title": title}, **put}
+
+
+STATEMENT = "application/vnd.codex.statement.v1+json"
+CHECKPOINT = "application/vnd.codex.checkpoint.v1+json"
+
+
+@pytest.mark.parametrize(
+    ("title", "media_type"),
+    [
+        ("extra.txt", ""),
+        ("extra.txt", STATEMENT),
+        ("manifest.json", CHECKPOINT),
+        ("audit.json", "application/vnd.codex.audit.v1+json"),
+    ],
+)
+def test_a_layer_too_many_in_the_attestation_is_found_though_every_digest_holds(
+    bundle: Bundle, title: str, media_type: str
+) -> None:
+    reattest(bundle.path, lambda layers, put: layers.append(layer_of(title, media_type, put({"more": 1}))))
+    assert damaged(bundle.path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"environment": {"python": 3}},
+        {"environment": ["python"]},
+        {"enforced": {"guard": "python", "policy": 7, "ledger_entries": 1, "ledger_head": None}},
+        {"enforced": {"guard": "python", "policy": "p", "ledger_entries": "many", "ledger_head": None}},
+        {"enforced": ["guard"]},
+        {"name": 7},
+    ],
+)
+def test_a_statement_with_members_of_other_types_is_found_though_every_digest_holds(
+    bundle: Bundle, changed: dict[str, object]
+) -> None:
+    def change(layers: list[Any], put: Callable[[object], dict[str, object]]) -> None:  # Any: JSON
+        [layer] = [one for one in layers if one["mediaType"] == STATEMENT]
+        blob = bundle.path / "blobs" / "sha256" / layer["digest"].removeprefix("sha256:")
+        layer.update(put({**json.loads(blob.read_bytes()), **changed}))
+        blob.unlink()
+
+    reattest(bundle.path, change)
+    assert damaged(bundle.path)
+
+
+def test_a_model_without_weights_is_found_though_every_digest_holds(forge: Forge, bundle: Bundle) -> None:
+    def change(manifest: dict[str, Any]) -> None:  # Any: JSON
+        for layer in manifest["layers"]:
+            if layer["mediaType"] == "application/vnd.cncf.model.weight.v1.raw":
+                layer["mediaType"] = "application/vnd.cncf.model.doc.v1.raw"
+
+    assert damaged(forge(change))
+
+
+def test_a_status_with_members_of_other_types_is_found_though_its_digests_hold(deployment: Path) -> None:
+    data = json.loads((deployment / "status.json").read_bytes())
+    data["spec"]["generation"] = "many"
+    content = {name: value for name, value in data.items() if name not in {"digest", "observed"}}
+    (deployment / "status.json").write_bytes(canonical_json({**data, "digest": digest_json(content)}) + b"\n")
+    assert damaged(deployment) == ["status.json"]
+
+
 def test_a_forger_who_changes_nothing_is_not_found(forge: Forge, bundle: Bundle) -> None:
     assert verify(forge(lambda manifest: None)).digest == bundle.digest
     assert damaged(bundle.path) == []
@@ -313,6 +396,8 @@ def test_a_run_is_checked_with_its_checkpoints_and_its_model(tmp_path: Path, mak
     assert damaged(run) == ["checkpoints/step-1/config.json", "model/config.json"]
     (run / "run.json").write_text("{}")
     assert "run.json" in damaged(run)
+    (run / "model" / "manifest.json").unlink()
+    assert "model/manifest.json" in damaged(run)
 
 
 def test_requiring_what_does_not_verify_raises_with_every_file(bundle: Bundle) -> None:

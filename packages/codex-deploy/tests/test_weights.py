@@ -63,6 +63,8 @@ def test_metadata_are_texts_and_may_say_anything() -> None:
         (header(a=tensor("U8", [4], 0, 4)), 5, "leave a gap"),
         (header(a=tensor("U8", [4], 0, 4)), 3, "overlap"),
         (b"{}", 1, "leave a gap"),
+        (header(a=tensor("F32", [2**62] * 50_000, 0, 4)), 4, "with 50000 dimensions does not fill"),
+        (header(a=tensor("F32", [2**62] * 50_000 + [0], 0, 4)), 4, "with 50001 dimensions does not fill"),
     ],
 )
 def test_a_header_that_does_not_hold_is_refused_with_the_reason(content: bytes, size: int, what: str) -> None:

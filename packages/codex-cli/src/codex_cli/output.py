@@ -52,15 +52,23 @@ def write_note(text: str) -> None:
 
 
 def problem_text(problem: Problem, *, coloured: bool) -> str:
-    """One problem for a person. A hint of several lines, such as a rule to paste, stands below the message."""
+    """One problem for a person. A hint of several lines, such as a rule to paste, stands below the message.
+
+    What a file is named, and what is told of it, may be somebody else's words: they do not steer the terminal.
+    """
     place = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part is not None)
-    lead = f"{place or 'codex'}:"
+    lead = f"{_harmless(place) or 'codex'}:"
     if coloured:
         lead = f"{BOLD if place else BOLD_RED}{lead}{PLAIN}"
-    hint = problem.hint or ""
+    message, hint = _harmless(problem.message), _harmless(problem.hint or "")
     if "\n" in hint:
-        return f"{lead} {problem.message}\n{remedy_text(hint)}"
-    return f"{lead} {problem.message}" + (f"; {hint}" if hint else "")
+        return f"{lead} {message}\n{remedy_text(hint)}"
+    return f"{lead} {message}" + (f"; {hint}" if hint else "")
+
+
+def _harmless(text: str) -> str:
+    """``text`` with the characters escaped that a terminal would not show; lines stay lines."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
 
 
 def wants_colour(environ: Mapping[str, str]) -> bool:

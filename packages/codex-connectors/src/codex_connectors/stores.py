@@ -14,7 +14,7 @@ from codex_connectors.stdlib import StdlibStore
 from codex_core.errors import UsageError
 from codex_core.policy import Policy
 from codex_core.storage import PLACE_SCHEME, StoreConfig, parse_place
-from codex_core.store_urls import absolute_store_url
+from codex_core.store_urls import absolute_store_url, check_http_url
 from codex_core.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def open_connector(
     """
     judge = Judge(policy or Policy(), stage, now or _clock, record or (lambda decision: None))
     if not url.startswith(PLACE_SCHEME):
-        return connect(StoreConfig(url, absolute_store_url(url, Path.cwd()), endpoint), judge)
+        checked = None if endpoint is None else check_http_url(endpoint)
+        return connect(StoreConfig(url, absolute_store_url(url, Path.cwd()), checked), judge)
     place = parse_place(url)
     if place.key:
         raise UsageError(

@@ -70,8 +70,11 @@ def parse_manifest(text: bytes, *, name: str = MANIFEST) -> CheckpointManifest:
         files = tuple(FileEntry(str(path), int(size), str(digest)) for path, size, digest in data["files"])
         manifest = CheckpointManifest(int(data["step"]), files, dict(data["made_from"]), dict(data["environment"]))
         canonical = manifest_bytes(manifest)
+        outside = next((entry.path for entry in files if not _is_inside(entry.path)), None)
     except (DigestError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise VerificationError(f"{name} is no manifest of a checkpoint: {error}") from error
+    if outside is not None:
+        raise VerificationError(f"{name} names {outside!r}, which is no path inside of its folder")
     if data.get("schema") != SCHEMA or text != canonical:
         raise VerificationError(f"{name} is not the canonical manifest of a checkpoint", hint="it was edited or cut")
     return manifest
@@ -91,12 +94,18 @@ def check_files(folder: Path, manifest: CheckpointManifest) -> Iterator[tuple[st
             yield entry.path, problem
 
 
+def _is_inside(path: str) -> bool:
+    return {"", ".", ".."}.isdisjoint(path.split("/"))
+
+
 def _mismatch(folder: Path, entry: FileEntry) -> Problem | None:
     try:
         with open_regular(folder / entry.path) as stream:
-            digest = digest_stream(stream)
+            digest, size = digest_stream(stream), stream.tell()
     except (FileNotFoundError, NotADirectoryError):
         return Problem("verify.missing", f"{entry.path} is missing")
-    if digest == entry.sha256:
+    if digest == entry.sha256 and size == entry.size:
         return None
+    if digest == entry.sha256:
+        return Problem("verify.mismatch", f"{entry.path} has {size} bytes, and the manifest says {entry.size}")
     return Problem("verify.mismatch", f"{entry.path} has the digest {digest}, and the manifest says {entry.sha256}")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, VerificationError
+from codex_core.members import from_members
 from codex_core.stage import Attestation
-from codex_deploy.layout import EMPTY, TITLE, Descriptor, Manifest, check_name, read_json
+from codex_deploy.layout import EMPTY, TITLE, Descriptor, Manifest, check_name, read_json, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,11 +69,11 @@ def read_statement(content: bytes) -> Statement:
     """The statement that ``content`` is; VerificationError unless it is one in its one form."""
     data = read_json(content)
     try:
-        enforced = data["enforced"]
-        known = None if enforced is None else Attestation(**enforced)
-        statement = Statement(check_name(data["name"]), known, dict(data["environment"]))
+        enforced, environment = data["enforced"], read_texts(data["environment"])
+        known = None if enforced is None else from_members(Attestation, enforced)
+        statement = Statement(check_name(data["name"]), known, environment)
         expected = statement.to_bytes()
-    except (KeyError, TypeError, ValueError, CodexError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, CodexError) as error:
         raise VerificationError(f"it is no statement of an attestation: {error}") from error
     if content != expected:
         raise VerificationError("it is no statement in canonical form", hint="it was edited")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from codex_core.digest import canonical_json, digest_json
 from codex_core.errors import CodexError, VerificationError
+from codex_core.members import from_members
 from codex_core.policy import Decision
 from codex_core.status import Condition, Spec, StatusBlock, Step, TargetFallback
 from codex_deploy.layout import read_json
@@ -30,11 +31,11 @@ def read_block(content: bytes) -> StatusBlock:
     data = read_json(content)
     try:
         block = StatusBlock(
-            Spec(**data["spec"]),
-            tuple(Step(**step) for step in data["plan"]),
+            from_members(Spec, data["spec"]),
+            tuple(from_members(Step, step) for step in data["plan"]),
             tuple(_condition(**condition) for condition in data["conditions"]),
-            tuple(Decision.from_json(decision) for decision in data["decisions"]),
-            tuple(TargetFallback(**fallback) for fallback in data["fallbacks"]),
+            tuple(from_members(Decision, decision) for decision in data["decisions"]),
+            tuple(from_members(TargetFallback, fallback) for fallback in data["fallbacks"]),
             dict(data["observed"]),
         )
         seen = {name: value for name, value in block.observed.items() if name != "digest"}
@@ -47,4 +48,4 @@ def read_block(content: bytes) -> StatusBlock:
 
 
 def _condition(*, observedGeneration: int, **members: str) -> Condition:  # noqa: N803 - Kubernetes' spelling
-    return Condition(observed_generation=observedGeneration, **members)  # type: ignore[arg-type]  # compared by bytes later
+    return from_members(Condition, {**members, "observed_generation": observedGeneration})

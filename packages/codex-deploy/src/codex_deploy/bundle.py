@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codex_core.errors import VerificationError
 from codex_core.status import Bundle
-from codex_deploy.attestation import ARTIFACT_TYPE
-from codex_deploy.layout import BLOBS, INDEX_FILE, LAYOUT_FILE, REF_NAME, index_bytes
+from codex_deploy.attestation import ARTIFACT_TYPE as ATTESTATION
+from codex_deploy.blocks import read_block
+from codex_deploy.layout import BLOBS, INDEX_FILE, LAYOUT_FILE, REF_NAME, index_bytes, read_json
+from codex_deploy.modelpack import ARTIFACT_TYPE as MODEL
 from codex_deploy.modelpack import FILE_PATH
 
 if TYPE_CHECKING:
@@ -66,16 +69,34 @@ def is_layout(folder: Path) -> bool:
 def holds_only_ours(folder: Path, *, extra: Collection[str] = ()) -> bool:
     """Whether all that is in ``folder`` may be replaced: the parts of one of our layouts, and ``extra`` beside them.
 
-    What anybody else put there, or another tool's layout, is somebody's work. Where a status stands beside the layout
-    it says whose that is, and the index may be damaged.
+    What anybody else put there, or another tool's layout, is somebody's work. Where our own status stands beside the
+    layout it says whose that is, and the index may be damaged.
     """
     if not {item.name for item in folder.iterdir()} <= {LAYOUT_FILE, INDEX_FILE, _BLOBS.parts[0], *extra}:
         return False
-    index = folder / INDEX_FILE
-    if STATUS_FILE not in extra and index.is_file() and ARTIFACT_TYPE.encode() not in index.read_bytes():
+    types = _indexed_types(folder / INDEX_FILE)
+    if types is None and not (STATUS_FILE in extra and _is_our_status(folder / STATUS_FILE)):
+        return False
+    if types is not None and not types <= {MODEL, ATTESTATION}:
         return False
     parts = (path.relative_to(folder) for path in (folder / _BLOBS.parts[0]).rglob("*"))
     return all(part == _BLOBS or (part.parent == _BLOBS and _BLOB_NAME.fullmatch(part.name)) for part in parts)
+
+
+def _indexed_types(index: Path) -> set[object] | None:
+    """The artifact types of all that an index names; None if it cannot be read, or names nothing."""
+    try:
+        return {entry.get("artifactType") for entry in read_json(index.read_bytes())["manifests"]} or None
+    except (OSError, VerificationError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _is_our_status(file: Path) -> bool:
+    try:
+        read_block(file.read_bytes())
+    except (OSError, VerificationError):
+        return False
+    return True
 
 
 def is_deployment(folder: Path) -> bool:

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from glob import escape
 from typing import TYPE_CHECKING
 
+from codex_core.durable import sync_folder
 from codex_core.exchange import exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -34,18 +35,24 @@ def draft_of(place: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)  # a sweeping writer may be at it as well
 
 
-def publish(draft: Path, place: Path) -> None:
-    """Put ``draft`` on disk and then in its place; what stood there is where the draft was."""
+def publish(draft: Path, place: Path, *, check: Callable[[], None]) -> None:
+    """Put ``draft`` on disk and then in its place; what stood there is where the draft was.
+
+    ``check`` is called just before that, while no other writer of ours puts anything there: it raises if what stands
+    in the place now may not be replaced.
+    """
     for folder, _, files in os.walk(draft, topdown=False):
         for name in files:
             _sync(os.path.join(folder, name))  # noqa: PTH118 - os.walk gives text
         _sync(folder)
-    exchange(draft, place)
-    _sync(place.parent)
+    with _locked(place.parent):
+        check()
+        exchange(draft, place)
+        sync_folder(place.parent)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Wait until no other writer is about to put something into ``folder``, and be the one who is."""
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -115,7 +115,7 @@ def read_manifest(content: bytes) -> Manifest:
             _descriptor(data["config"]),
             tuple(_descriptor(layer) for layer in data["layers"]),
             None if subject is None else _descriptor(subject),
-            _texts(data.get("annotations", {})),
+            read_texts(data.get("annotations", {})),
         )
         expected = manifest.to_bytes()
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -129,6 +129,11 @@ def read_json(content: bytes) -> Any:  # Any: whatever JSON says
         return json.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise VerificationError(f"it is no JSON: {error}") from error
+
+
+def read_texts(data: Mapping[str, Any]) -> dict[str, str]:  # Any: whatever JSON says
+    """An object whose members are texts; TypeError or AttributeError if it is none."""
+    return {key: _text(value) for key, value in data.items()}
 
 
 def check_name(name: str) -> str:
@@ -158,18 +163,16 @@ def _descriptor(data: Mapping[str, Any]) -> Descriptor:  # Any: whatever JSON sa
     size = data["size"]
     if type(size) is not int or size < 0:
         raise ValueError(f"{size!r} is no size")
-    kind = data.get("artifactType")
+    kind, media_type = data.get("artifactType"), _text(data["mediaType"])
+    if not media_type:
+        raise ValueError("a blob has no media type")
     return Descriptor(
-        _text(data["mediaType"]),
+        media_type,
         check_digest(_text(data["digest"])),
         size,
         None if kind is None else _text(kind),
-        _texts(data.get("annotations", {})),
+        read_texts(data.get("annotations", {})),
     )
-
-
-def _texts(data: Mapping[str, Any]) -> dict[str, str]:  # Any: whatever JSON says
-    return {key: _text(value) for key, value in data.items()}
 
 
 def _text(value: object) -> str:

@@ -44,6 +44,7 @@ from codex_deploy.modelpack import (
     FILE_PATH,
     LAYER_TYPES,
     MADE_FROM,
+    WEIGHT_CONFIG_TYPE,
     WEIGHT_TYPE,
     config_bytes,
     layer,
@@ -189,6 +190,8 @@ class _Check:
                 raise VerificationError("it is no manifest of a model as bundles have it")
             if unknown := sorted({one.media_type for one in layers} - set(LAYER_TYPES)):
                 raise VerificationError(f"it has layers of the unknown type {unknown[0]}")
+            if not any(one.media_type == WEIGHT_TYPE for one in layers):
+                raise VerificationError("it has no weights")
             with self.flaws.about(blob_path(model.config.digest)):
                 check_model_config(config)
             return config
@@ -229,14 +232,19 @@ class _Check:
         types = _DOCUMENT_TYPES
         layers = [attestation_layer(types.get(title, ""), title, one.digest, one.size) for title, one in titled]
         twice = len({title for title, _ in titled}) != len(titled)
-        if twice or layout.attestation != attestation_manifest(layout.model.descriptor(), layers):
+        unknown = any(title not in types for title, _ in titled)
+        if twice or unknown or layout.attestation != attestation_manifest(layout.model.descriptor(), layers):
             path = blob_path(layout.attestation.descriptor().digest)
             self.flaws.add(path, "verify.mismatch", "it is no attestation about the model of this bundle")
-        if layout.checkpoint is not None:
+        if layout.checkpoint is not None and not twice:
             self._relate_checkpoint(layout, layout.checkpoint)
 
     def _relate_checkpoint(self, layout: Layout, checkpoint: CheckpointManifest) -> None:
+        """The model folder's files are those that its manifest names: weights may also have come beside it."""
         [path] = [blob_path(one.digest) for one in layout.attestation.layers if one.annotations.get(TITLE) == MANIFEST]
+        own = {one.annotations[FILE_PATH] for one in layout.model.layers if one.media_type == WEIGHT_CONFIG_TYPE}
+        for name in sorted(own - {entry.path for entry in checkpoint.files}):
+            self.flaws.add(path, "verify.mismatch", f"it does not name {name}, which the model has")
         layers = {(one.annotations[FILE_PATH], one.digest, one.size) for one in layout.model.layers}
         for entry in checkpoint.files:
             if (entry.path, entry.sha256, entry.size) not in layers:

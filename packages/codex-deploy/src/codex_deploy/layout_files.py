@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codex_core.digest import open_regular
+from codex_core.errors import ContentRefused
 from codex_deploy.blobs import read_chunks
 from codex_deploy.content import Content, Examiner
 from codex_deploy.layout import BLOBS, INDEX_FILE, LARGEST_DOCUMENT, LAYOUT_FILE, blob_path
@@ -25,10 +26,13 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class _Blob:
-    """A blob that was read, and is what its name says; ``document`` are its bytes where they were asked for."""
+    """A blob that was read, and is what its name says.
+
+    ``content`` is what it holds, or why that may not be inside; ``document`` are its bytes where they were asked for.
+    """
 
     size: int
-    examiner: Examiner
+    content: Content | ContentRefused
     document: bytes | None
 
 
@@ -69,7 +73,9 @@ class LayoutFiles:
         if blob is not None and digest not in self._contents:
             self._contents[digest] = None
             with self._flaws.about(blob_path(digest)):
-                self._contents[digest] = blob.examiner.finish()
+                if isinstance(blob.content, ContentRefused):
+                    raise blob.content
+                self._contents[digest] = blob.content
         return self._contents.get(digest)
 
     def finish(self, *, complete: bool) -> None:
@@ -112,7 +118,11 @@ class LayoutFiles:
         if actual != digest:
             self._flaws.add(path, "verify.mismatch", f"its bytes have the digest {actual}, and its name says another")
             return None
-        return _Blob(size, examiner, self._bounded(path, bytes(kept)) if whole else None)
+        try:
+            content: Content | ContentRefused = examiner.finish()
+        except ContentRefused as error:
+            content = error
+        return _Blob(size, content, self._bounded(path, bytes(kept)) if whole else None)
 
     def _bounded(self, path: str, content: bytes) -> bytes | None:
         if len(content) <= LARGEST_DOCUMENT:

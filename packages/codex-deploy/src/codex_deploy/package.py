@@ -78,7 +78,7 @@ def create_bundle(
     file that may not be inside, or VerificationError if the model folder is not as its manifest.json says; ``output``
     is then as it was.
     """
-    statement = Statement(check_name(name), enforced, environment)
+    statement, output = Statement(check_name(name), enforced, environment), output.absolute()
     _check_output(output)
     found, manifest = list(_files(model, files)), _read_manifest(model)
     _check_paths(found)
@@ -88,11 +88,13 @@ def create_bundle(
         if manifest is not None:
             _compare(model, manifest, packed)
         _write_layout(draft, blobs, packed, manifest, statement)
-        publish(draft, output)
+        publish(draft, output, check=lambda: _check_output(output))
     return open_bundle(output)
 
 
 def _check_output(output: Path) -> None:
+    if not output.name:
+        raise UsageError(f"a bundle cannot be put at {output}", hint="name a new folder")
     if not is_layout_or_nothing(output):
         message = f"{output} exists and is no bundle, so it is not overwritten"
         raise UsageError(message, hint="name another folder, or move this one away")

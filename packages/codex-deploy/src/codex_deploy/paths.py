@@ -1,7 +1,12 @@
-"""The paths of files in a bundle: relative, plain, and told apart on every file system."""
+"""The paths of files in a bundle: relative, plain, and told apart on every file system.
+
+The rules are those of Unicode 3.2, which every Python has beside its own, so that a path is right for all of them or
+for none: characters that came later are taken as they are, but for those that turn the direction of a text.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -9,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _LONGEST_PART = 255
+_UNICODE = unicodedata.ucd_3_2_0
+_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"}
+_TURNING = re.compile("[\u061c\u2066-\u2069\ufffe\uffff]")
 
 
 def path_faults(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -44,7 +52,7 @@ def _fault(path: str) -> str | None:
         return "it has an empty part or '.'"
     if "\\" in path or ":" in parts[0]:
         return "it has a backslash or a drive"
-    if not path.isprintable():
+    if any(_UNICODE.category(letter) in _HIDDEN and letter != " " for letter in path) or _TURNING.search(path):
         return "it has characters that cannot be shown"
     if any(len(part.encode(errors="surrogatepass")) > _LONGEST_PART for part in parts):
         return f"a part of it is longer than {_LONGEST_PART} bytes"
@@ -54,7 +62,12 @@ def _fault(path: str) -> str | None:
 
 
 def _key(path: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+    folded = (letter.casefold() if _UNICODE.category(letter) != "Cn" else letter for letter in _normal(path))
+    return _normal("".join(folded))
+
+
+def _normal(text: str) -> str:
+    return _UNICODE.normalize("NFC", text)
 
 
 def _folders(path: str) -> Iterator[str]:

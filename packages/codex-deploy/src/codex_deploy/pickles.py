@@ -3,11 +3,13 @@
 A file is read as the unpickler would read it, from its first byte, opcode by opcode, with the depth of the stack. It is
 a pickle if, before the first byte that the unpickler would stumble over,
 
-- a global is called (REDUCE, INST, OBJ, NEWOBJ, NEWOBJ_EX, BUILD), or a program that names one comes to its STOP, or
+- once a global is named, something is called or changed (REDUCE, INST, OBJ, NEWOBJ, NEWOBJ_EX, BUILD, APPEND, APPENDS,
+  SETITEM, SETITEMS, ADDITEMS), or the program comes to its STOP, or
 - every byte, up to white space at the end, belongs to programs in the opcodes of protocol 0 that come to their STOP.
 
-A global counts only if its module and name are dotted identifiers, so that prose that begins with ``c`` is prose. JSON
-never is a pickle: no opcode that can come first begins a JSON value.
+A global counts only if its module and name are dotted identifiers, so that prose that begins with ``c`` is prose; a
+line of an opcode that takes a number or a quoted text has to hold one. JSON never is a pickle: no opcode that can come
+first begins a JSON value. A text stops at PERSID, which the unpickler refuses unless a program has taught it more.
 """
 
 from __future__ import annotations
@@ -22,14 +24,26 @@ if TYPE_CHECKING:
 
 MOST_OPCODES = 200_000
 """A file that begins with this many opcodes is a pickle, whatever comes after them."""
-LONGEST_NAME = 2**26
-"""The most bytes that a global's module and name may have; what has more of them is no name."""
+LONGEST_LINE = 2**26
+"""How many bytes of a line are looked at; a longer one, which no text file can have, is taken for a right one."""
 
 _OPCODES = {ord(opcode.code): opcode for opcode in pickletools.opcodes}
 _NAMES = {"GLOBAL", "INST"}
 _HIDDEN_NAMES = {"EXT1", "EXT2", "EXT4", "STACK_GLOBAL"}
-_CALLS = {"BUILD", "INST", "NEWOBJ", "NEWOBJ_EX", "OBJ", "REDUCE"}
+_CALLS = {
+    *("BUILD", "INST", "NEWOBJ", "NEWOBJ_EX", "OBJ", "REDUCE"),
+    *("ADDITEMS", "APPEND", "APPENDS", "SETITEM", "SETITEMS"),
+}
 _IDENTIFIERS = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_INTEGER = re.compile(rb"\s*[+-]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)L?\s*(?:\0.*)?", re.DOTALL)
+_FLOAT = re.compile(
+    rb"\s*[+-]?(?:[0-9_]+\.?[0-9_]*(?:e[+-]?[0-9_]+)?|\.[0-9_]+(?:e[+-]?[0-9_]+)?|inf|infinity|nan)"
+    rb"\s*(?:\0.*)?",
+    re.DOTALL | re.IGNORECASE,
+)
+_QUOTED = re.compile(rb"([\"']).*\1\s*", re.DOTALL)
+_LINES = {"INT": _INTEGER, "LONG": _INTEGER, "GET": _INTEGER, "PUT": _INTEGER, "FLOAT": _FLOAT, "STRING": _QUOTED}
+"""What a line must be for the unpickler not to raise, in the widest reading of any unpickler."""
 _LENGTH_BYTES = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
     pickletools.TAKEN_FROM_ARGUMENT4: 4,
@@ -39,13 +53,14 @@ _LENGTH_BYTES = {
 
 
 class Unpickling:
-    """Follows a file as the unpickler would, in pieces of any size, of which it keeps no more than a global's name."""
+    """Follows a file as the unpickler would, in pieces of any size, of which it keeps no more than a line."""
 
     def __init__(self) -> None:
         self._found: bool | None = None
         self._take: Callable[[bytes, int], int] = self._begin  # what the next byte is for
         self._program, self._opcodes = _Program(), 0
         self._is_plain = True
+        self._is_persistent = False  # a PERSID came
         self._is_between = False  # a program has come to its STOP, and no other has begun
         self._opcode: pickletools.OpcodeInfo | None = None
         self._kept = bytearray()  # of the opcode's argument
@@ -63,6 +78,8 @@ class Unpickling:
 
         Of what is known to be no ``text``, programs of data may have the opcodes of any protocol.
         """
+        if text and self._is_persistent:
+            return False
         if self._found is None:
             return self._is_between and (self._is_plain or not text)
         return self._found
@@ -89,9 +106,9 @@ class Unpickling:
         return position + 1
 
     def _lines(self, data: bytes, position: int) -> int:
-        """What a line says is judged of names alone: the unpickler reads numbers in more spellings than pickletools."""
         end = data.find(b"\n", position) + 1
-        if self._opcode and self._opcode.name in _NAMES and len(self._kept) <= LONGEST_NAME:
+        is_judged = self._opcode is not None and (self._opcode.name in _NAMES or self._opcode.name in _LINES)
+        if is_judged and len(self._kept) <= LONGEST_LINE:
             self._kept += data[position : end or len(data)]
         self._left -= end > 0
         if not self._left:
@@ -125,6 +142,7 @@ class Unpickling:
             self._found = False
             return
         self._is_plain = self._is_plain and opcode.proto == 0
+        self._is_persistent = self._is_persistent or opcode.name == "PERSID"
         if program.named and (program.called or program.stopped):
             self._found = True
         elif program.stopped:
@@ -147,10 +165,10 @@ class _Program:
 
     def follow(self, opcode: pickletools.OpcodeInfo, argument: bytes) -> bool:
         """Do what the opcode does; False where the unpickler would raise, or names what nobody has."""
-        if opcode.name in _NAMES and not _is_global(argument):
+        if not _is_right(opcode.name, argument):
             return False
         self.named |= opcode.name in _NAMES or opcode.name in _HIDDEN_NAMES
-        self.called |= opcode.name in _CALLS
+        self.called |= self.named and opcode.name in _CALLS
         self.stopped = opcode.name == "STOP"
         return self._move(opcode)
 
@@ -171,6 +189,13 @@ class _Program:
         else:
             self.depths[-1] += len(gives)
         return True
+
+
+def _is_right(opcode: str, argument: bytes) -> bool:
+    """Whether the unpickler takes the lines of this opcode."""
+    if len(argument) > LONGEST_LINE or opcode not in {*_NAMES, *_LINES}:
+        return True
+    return _is_global(argument) if opcode in _NAMES else bool(_LINES[opcode].fullmatch(argument[:-1]))
 
 
 def _is_global(argument: bytes) -> bool:

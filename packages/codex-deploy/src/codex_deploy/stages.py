@@ -81,7 +81,7 @@ class ApplyStage:
             message = f"stage {ctx.stage!r} has {len(ctx.inputs)} inputs, and deploy.apply takes one bundle"
             raise ConfigError(message, hint='write inputs = ["bundle"]')
         target, bundle = open_target(params.target, _target_context(ctx)), open_bundle(ctx.inputs[0])
-        if isinstance(target, DirTarget) and target.folder == ctx.root / output.relative_to(ctx.folder):
+        if isinstance(target, DirTarget) and _is_own_output(ctx, output, target.folder):
             block = target.write(target.plan(bundle, None), output)
         else:
             block = target.apply(target.plan(bundle, target.observe()))
@@ -107,6 +107,15 @@ def _target_context(ctx: StageContext) -> TargetContext:
 def machine_facts() -> dict[str, object]:
     """Who applies a deployment, as the ``observed`` part of a block says it."""
     return {"host": platform.node(), "pid": os.getpid()}
+
+
+def _is_own_output(ctx: StageContext, output: Path, folder: Path) -> bool:
+    """Whether the runner puts ``output`` where the target's ``folder`` is; ConfigError if one lies in the other."""
+    place, there = (path.resolve() for path in (ctx.root / output.relative_to(ctx.folder), folder))
+    if place != there and (place.is_relative_to(there) or there.is_relative_to(place)):
+        message = f"the output {output.name!r} of stage {ctx.stage!r} and the target's folder lie in one another"
+        raise ConfigError(message, hint="make them the same folder, or two that are apart")
+    return place == there
 
 
 def _write_block(block: StatusBlock, output: Path) -> None:

@@ -99,7 +99,7 @@ def _verify_run(path: Path) -> Verification:
             flaws.add(RUN_FILE, "verify.mismatch", f"it is no {RUN_SCHEMA} in canonical form")
     names = [name for name in _listed(path / CHECKPOINTS) if not name.startswith((".", SET_ASIDE))]
     for name in (*(f"{CHECKPOINTS}/{name}" for name in names), MODEL):
-        if name != MODEL or (path / MODEL / MANIFEST).exists():
+        if name != MODEL or (path / MODEL).exists():
             flaws.found += _check_checkpoint(path / name, f"{name}/")[1].found
     return Verification("run", None, tuple(flaws.found))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from codex_core.errors import ContentRefused
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 LENGTH_BYTES = 8
 LONGEST_HEADER = 100_000_000
 _LARGEST = 2**63
+_MOST_SHOWN = 8
 
 _BITS = {
     "F4": 4,
@@ -80,10 +80,23 @@ def _tensor(name: str, entry: Any) -> tuple[str, int, int, int]:  # Any: whateve
         raise _bad(f"tensor {name!r} has the unknown data type {dtype!r}")
     if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2:
         raise _bad(f"tensor {name!r} has a shape or offsets that are no natural numbers")
-    count, (start, end) = prod(shape), offsets
-    if count * _BITS[dtype] != 8 * (end - start):
-        raise _bad(f"tensor {name!r} of {dtype} {shape} does not fill its {end - start} bytes")
+    count, (start, end) = _count(shape), offsets
+    if count is None or count * _BITS[dtype] != 8 * (end - start):
+        told = str(shape) if len(shape) <= _MOST_SHOWN else f"with {len(shape)} dimensions"
+        raise _bad(f"tensor {name!r} of {dtype} {told} does not fill its {end - start} bytes")
     return dtype, count, start, end
+
+
+def _count(shape: list[int]) -> int | None:
+    """How many numbers a tensor of this shape holds; None if that is more than any file does."""
+    if 0 in shape:
+        return 0
+    count = 1
+    for size in shape:
+        count *= size
+        if count >= _LARGEST:
+            return None
+    return count
 
 
 def _naturals(value: object) -> bool:

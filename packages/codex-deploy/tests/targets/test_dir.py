@@ -125,6 +125,25 @@ def test_a_damaged_deployment_is_repaired(bundle: Bundle, tmp_path: Path, name: 
     assert verify(target.folder).problems == ()
 
 
+def test_a_stranger_s_layout_with_a_status_of_its_own_is_not_replaced(bundle: Bundle, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    (served / "blobs/sha256").mkdir(parents=True)
+    (served / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (served / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
+    (served / "status.json").write_text('{"phase":"scanned"}')
+    with pytest.raises(DeploymentFailed, match="is no deployment, so it is not replaced"):
+        deploy(target_at(tmp_path), bundle)
+
+
+def test_a_bundle_that_does_not_verify_is_not_called_deployed(bundle: Bundle, tmp_path: Path) -> None:
+    target = target_at(tmp_path)
+    deploy(target, bundle)
+    weights = bundle.resources["files/model.safetensors"].removeprefix("sha256:")
+    (bundle.path / "blobs" / "sha256" / weights).write_bytes(b"{}")
+    with pytest.raises(VerificationError, match=weights):
+        deploy(target, bundle)
+
+
 def test_a_damaged_file_is_made_anew_and_the_plan_says_so(bundle: Bundle, tmp_path: Path) -> None:
     target = target_at(tmp_path)
     deploy(target, bundle)

@@ -15,12 +15,12 @@ from codex_core.store_urls import absolute_store_url
 from codex_deploy.blobs import copy_file
 from codex_deploy.blocks import block_bytes, observed_block
 from codex_deploy.bundle import STATUS_FILE, holds_only_ours, is_deployment
-from codex_deploy.drafts import draft_of, locked, publish
+from codex_deploy.drafts import draft_of, publish
 from codex_deploy.flaws import require_none
 from codex_deploy.layout import BLOBS, INDEX_FILE, LAYOUT_FILE
 from codex_deploy.layout_check import check_layout
 from codex_deploy.plan import compare_resources, is_done, make_plan
-from codex_deploy.verification import check_deployment, read_status
+from codex_deploy.verification import check_deployment, read_status, require_verified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,12 +68,11 @@ class DirTarget:
         """
         self._require_current(plan)
         if is_done(plan.steps) and self._attests_the_same(plan.bundle):
+            require_verified(plan.bundle.path)
             return self._block(plan, 0)
         with draft_of(self.folder) as draft:
             block = self.write(plan, draft)
-            with locked(self.folder.parent):
-                self._require_current(plan)
-                publish(draft, self.folder)
+            publish(draft, self.folder, check=lambda: self._require_current(plan))
         return block
 
     def write(self, plan: Plan, folder: Path) -> StatusBlock:

@@ -1,0 +1,30 @@
+"""Members: a dataclass from a JSON object that somebody else may have written."""
+
+from __future__ import annotations
+
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def from_members(kind: type[T], data: Any) -> T:  # Any: JSON
+    """The dataclass ``kind``, whose fields are texts, numbers, truth values and None, from the members of ``data``.
+
+    TypeError, naming the member, if one is missing, unknown, or of another type than its field is annotated with.
+    """
+    if not isinstance(data, dict):
+        raise TypeError(f"{type(data).__name__} is no object")
+    made = kind(**data)
+    for name, annotation in get_type_hints(kind).items():
+        if not _fits(getattr(made, name), annotation):
+            raise TypeError(f"{name!r} cannot be {getattr(made, name)!r}")
+    return made
+
+
+def _fits(value: object, annotation: Any) -> bool:  # Any: a type, a union of some, or a Literal
+    if get_origin(annotation) in {Union, UnionType}:
+        return any(_fits(value, one) for one in get_args(annotation))
+    if get_origin(annotation) is Literal:
+        return isinstance(value, str) and value in get_args(annotation)
+    return type(value) is (NoneType if annotation is None else annotation)  # a bool is no int here
