@@ -73,7 +73,10 @@ SAME = [
     (np.array(["2026-01-01"], dtype="M8[D]"), np.array(["2026-01-01"], dtype="M8[D]")),
     ((torch.ones(2), np.zeros(2)), (torch.ones(2), np.zeros(2))),
     ([("a", 1, torch.ones(2)), ("b", float("inf"), None)], [("a", 1, torch.ones(2)), ("b", float("inf"), None)]),
-    (range(3), [0, 1, 2]),
+    (range(3), range(3)),
+    ([2**60], [2**60]),
+    (torch.tensor([1 + 2j]).conj(), torch.tensor([1 - 2j])),
+    (torch.tensor([1 + 2j]).conj().imag, torch.tensor([-2.0])),
     (torch.tensor(3), torch.tensor(3)),
     (torch.zeros(0, 3), torch.zeros(0, 3)),
 ]
@@ -99,6 +102,10 @@ def test_the_same_examples_have_the_same_digest_however_they_lie_in_memory(
         (np.zeros(2), np.array([0.0, 1.0])),
         ((torch.ones(2), torch.zeros(2)), (torch.zeros(2), torch.ones(2))),
         (["a", "b"], ["b", "a"]),
+        ([1, 2], [1.0, 2.0]),
+        ([0.0], [-0.0]),
+        (["a"], ("a",)),
+        (torch.ones(2), np.ones(2, dtype=np.float32)),
         ([torch.ones(2)], [torch.zeros(2)]),
     ],
 )
@@ -112,7 +119,7 @@ def test_other_examples_have_another_digest(one: Any, other: Any) -> None:
     [
         Fetched(),
         [object()],
-        [2**60],
+        torch.zeros(3, device="meta"),
         np.array([object()]),
         [np.array([object()])],
         torch.zeros(3).to_sparse(),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +139,10 @@ def test_what_is_logged_after_the_loop_stands_once_however_often_the_script_runs
 
 
 def test_a_loop_that_is_left_is_stopped_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    assert train(tmp_path / "run", until=3, save_every=2).step == 3
+    assert train(tmp_path / "run", until=3, save_every=2, code_digest="sha256:0").step == 3
     assert (read_run(tmp_path / "run").state, read_run(tmp_path / "run").step) == ("stopped", 2)
     said: list[str] = []
-    assert train(tmp_path / "run", save_every=2, say=said.append).step == 6
+    assert train(tmp_path / "run", save_every=2, code_digest="sha256:0", say=said.append).step == 6
     assert said == [f"{tmp_path / 'run'}: going on from step 2 of 6, to the bits of a run that was never stopped"]
 
 
@@ -343,21 +344,123 @@ def test_data_that_is_given_in_another_way_is_refused(tmp_path: Path) -> None:
     assert change.endswith(" -> unknown")
 
 
-def test_a_changed_script_is_refused(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from codex_train import Run\n"
-        "with Run('run', save_every=1) as run:\n"
-        "    for batch in run.batches(list('abcd'), batch_size=1):\n"
-        "        run.log(loss=0.5)\n"
-        "        if run.step == 2: break\n"
-    )
-    words = [sys.executable, str(script)]
-    assert subprocess.run(words, cwd=tmp_path, check=False).returncode == 0
-    script.write_text(script.read_text().replace("loss=0.5", "loss=0.25"))
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+SCRIPT = """
+import os, sys
+from codex_train import Run
+if not os.path.exists("cache"):
+    import prepare
+run = Run("run", save_every=1)
+for batch in run.batches(list("abcdef"), batch_size=1):
+    import helper
+    run.log(loss=0.5)
+    if run.step == int(sys.argv[1]): break
+run.close()
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[[int], subprocess.CompletedProcess[str]]:
+    """A script that imports a module at its first start alone, and another one in its loop; it is left at a step."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "prepare.py").write_text("open('cache', 'w').close()")
+    (tmp_path / "helper.py").write_text("")
+
+    def start(until: int) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-B", "script.py", str(until)]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert start(2).returncode == 0
+    return start
+
+
+def test_a_script_that_was_not_changed_goes_on_whatever_it_imports(
+    script: Callable[[int], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    before = read_run(tmp_path / "run")
+    for until, step in ((3, 1), (9, 2)):
+        done = script(until)
+        assert (done.returncode, done.stderr) == (
+            0,
+            f"{tmp_path / 'run'}: going on from step {step} of 6, to the bits of a run that was never stopped\n",
+        )
+    assert read_run(tmp_path / "run").identity == before.identity
+
+
+@pytest.mark.parametrize("name", ["script.py", "prepare.py", "helper.py"])
+def test_a_changed_file_of_the_script_is_named_and_refused(
+    script: Callable[[int], subprocess.CompletedProcess[str]], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text((tmp_path / name).read_text() + "\n# more\n")
+    done = script(9)
     assert done.returncode == 1
-    assert "would not go on to the same bits: code: sha256:" in done.stderr
+    assert f"would not go on to the same bits: code: {name} changed; run it as before" in done.stderr
+
+
+def test_the_resume_after_an_inexact_one_is_inexact_too(tmp_path: Path) -> None:
+    said: list[str] = []
+    for until, seed, more in ((2, 1, {}), (3, 2, {"allow_inexact": True}), (None, 2, {})):
+        train(tmp_path / "run", until=until, save_every=1, seed=seed, code_digest="sha256:0", say=said.append, **more)
+    assert said[-1].endswith(
+        "going on from step 2 of 6; its bits are not those of a run that was never stopped since step 1"
+    )
+    events = read_events(tmp_path / "run" / "events.ndjson")
+    assert [event.values["exact"] for event in events if event.kind == "resume"] == [False, False]
+
+
+def test_what_the_script_sets_itself_before_the_loop_is_part_of_the_identity(tmp_path: Path) -> None:
+    for threads in (1, 2):
+        with Run(tmp_path / "run", save_every=1) as run:
+            torch.set_num_threads(threads)
+            try:
+                batches = run.batches(DATA, batch_size=5)
+            except InexactResume as error:
+                assert error.differences == ("threads: 1 -> 2",)  # noqa: PT017 - the first start is not refused
+                return
+            next(batches)
+            next(batches)
+    raise AssertionError("the second start was not refused")
+
+
+def test_parameters_are_compared_as_json_holds_them(tmp_path: Path) -> None:
+    for until in (2, None):
+        train(tmp_path / "run", until=until, save_every=1, params={"betas": (0.9, 0.95)}, code_digest="sha256:0")
+    with pytest.raises(ConfigError, match="the run's params cannot be kept: a set has no canonical JSON form"):
+        Run(tmp_path / "other", params={"names": {"a"}})
+
+
+def train_channels_last(folder: Path, *, until: int | None = None) -> bytes:
+    """Train a convolution by a fused AdamW, whose kernel goes by the order in memory; the weights at the end."""
+    with Run(folder, seed=3, save_every=1, code_digest="sha256:0") as run:
+        model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(64, 1))
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own lacks this one
+        opt = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+        run.track(model=model, opt=opt)
+        for batch in run.batches(torch.linspace(-1, 1, 12 * 108).view(12, 3, 6, 6), batch_size=2):
+            opt.zero_grad()
+            loss = model(batch.contiguous(memory_format=torch.channels_last)).square().mean()
+            loss.backward()
+            opt.step()
+            run.log(loss=loss)
+            if run.step == until:
+                break
+        run.save_model(model.state_dict(), {"task": "none"})
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def test_a_model_that_lies_otherwise_in_memory_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    whole = train_channels_last(tmp_path / "whole")
+    train_channels_last(tmp_path / "stopped", until=4)
+    assert train_channels_last(tmp_path / "stopped") == whole
+
+
+def test_after_a_break_signals_are_the_script_s_own_again(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run = Run(tmp_path / "run")
+    for _ in run.batches(DATA, batch_size=5):
+        assert signal.getsignal(signal.SIGTERM) is not before
+        break
+    assert signal.getsignal(signal.SIGTERM) is before
+    run.close()
 
 
 def test_other_names_than_the_checkpoint_has_are_refused(tmp_path: Path) -> None:

@@ -65,6 +65,29 @@ def assert_same(one: Any, other: Any) -> None:  # Any: states of every kind
         assert repr(one) == repr(other)
 
 
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.arange(24.0).view(2, 3, 2, 2).contiguous(memory_format=torch.channels_last),
+        torch.arange(6.0).view(2, 3, 1, 1).contiguous(memory_format=torch.channels_last),
+        torch.arange(6).view(2, 3).t(),
+    ],
+)
+def test_a_tensor_comes_back_in_the_order_in_which_it_lies_in_memory(tensor: torch.Tensor, tmp_path: Path) -> None:
+    found = through_files({"a": tensor}, tmp_path)["a"]
+    assert (found.stride(), torch.equal(found, tensor)) == (tensor.stride(), True)
+
+
+@pytest.mark.parametrize(
+    "tensor", [torch.ones(3, 1).expand(3, 4), torch.arange(8)[::2], torch.arange(7).unfold(0, 3, 2)]
+)
+def test_a_view_that_does_not_fill_its_memory_comes_back_with_memory_of_its_own(
+    tensor: torch.Tensor, tmp_path: Path
+) -> None:
+    found = through_files({"a": tensor}, tmp_path)["a"]
+    assert (found.is_contiguous(), torch.equal(found, tensor)) == (True, True)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3)], ids=str)
 def test_a_tensor_of_any_type_and_shape_comes_back(dtype: torch.dtype, shape: tuple[int, ...], tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from codex_core.digest import digest_entries, digest_file, digest_json, list_folder
+from codex_core.digest import FileEntry, digest_bytes, digest_entries, digest_file, digest_json
 from codex_core.errors import DigestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def code_digest(*plug_ins: object) -> str:
@@ -22,7 +27,15 @@ def code_digest(*plug_ins: object) -> str:
 def _digest(home: Path) -> str:
     if home.name != "__init__.py":
         return digest_file(home)
-    return digest_entries(entry for entry in list_folder(home.parent) if entry.path.endswith(".py"))
+    return digest_entries(_python_files(home.parent))
+
+
+def _python_files(package: Path) -> Iterator[FileEntry]:
+    """What else lies in a package, such as data, links or bytecode, is not read."""
+    for folder, _, names in os.walk(package):
+        for path in (Path(folder, name) for name in names if name.endswith(".py")):
+            content = path.read_bytes()
+            yield FileEntry(path.relative_to(package).as_posix(), len(content), digest_bytes(content))
 
 
 def _home(module: str) -> Path:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 import torch
 
-from codex_core.digest import digest_json
-from codex_core.errors import ConfigError, DigestError
+from codex_core.digest import digest_bytes
+from codex_core.errors import ConfigError
 from codex_train.states import part
 
 if TYPE_CHECKING:
@@ -66,20 +66,21 @@ def digest_examples(data: Any) -> str | None:  # Any: as above
         return None
     try:
         told, tensors = part(list(data) if isinstance(data, range) else data, "data")
-        digests = [_digest_array(tensor) for tensor in tensors.values()]
-        return None if None in digests else digest_json([told, digests])
-    except (ConfigError, DigestError):
+    except ConfigError:
         return None
+    digests = [_digest_array(tensor) for tensor in tensors.values()]
+    whole = json.dumps([type(data).__name__, told, digests])  # no canonical JSON: 1 and 1.0 make other tensors
+    return None if None in digests else digest_bytes(whole.encode())
 
 
 def _digest_array(array: torch.Tensor | np.ndarray[Any, Any]) -> str | None:  # Any: any shape and type
-    kind = {"dtype": str(array.dtype).removeprefix("torch."), "shape": list(array.shape)}
+    kind = {"type": type(array).__name__, "dtype": str(array.dtype), "shape": list(array.shape)}
     sha256 = hashlib.sha256(json.dumps(kind).encode() + b"\n")
     if isinstance(array, torch.Tensor):
-        if array.layout != torch.strided or array.is_quantized:
+        if array.layout != torch.strided or array.is_quantized or array.device.type == "meta":
             return None
-        for rows in _pieces(array.detach()):
-            sha256.update(rows.cpu().contiguous().flatten().view(torch.uint8).numpy())
+        for rows in _pieces(array.detach().resolve_conj().resolve_neg()):
+            sha256.update(rows.cpu().clone(memory_format=torch.contiguous_format).flatten().view(torch.uint8).numpy())
     elif array.dtype.hasobject:
         return None
     else:

@@ -6,6 +6,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from codex_core.exchange import exchange
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -37,6 +39,16 @@ def publish_folder(draft: Path, place: Path) -> None:
     for path in (*draft.iterdir(), draft):
         sync(path)
     draft.rename(place)
+    sync(place.parent)
+
+
+def replace_folder(draft: Path, place: Path) -> None:
+    """As ``publish_folder``, in place of a folder that is there: after a crash one of both stands there, whole."""
+    for path in (*draft.iterdir(), draft):
+        sync(path)
+    if exchange(draft, place):
+        sync(place.parent)
+        shutil.rmtree(draft)
     sync(place.parent)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def held_gradients(tracked: Mapping[str, object]) -> dict[str, torch.Tensor]:
-    """The gradients in the modules among ``tracked``, by the module's name and the parameter's."""
+    """The gradients in the modules and optimisers among ``tracked``, by their name and the parameter's."""
     return {name: weight.grad for name, weight in _parameters(tracked) if weight.grad is not None}
 
 
@@ -26,7 +26,19 @@ def restore_gradients(tracked: Mapping[str, object], kept: Mapping[str, Any]) ->
 
 
 def _parameters(tracked: Mapping[str, object]) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """Each parameter once: of modules, and of optimisers those of models that are tracked in another dress."""
+    seen: set[int] = set()
     for name, item in tracked.items():
-        if isinstance(item, torch.nn.Module):
-            for path, weight in item.named_parameters():
+        for path, weight in _named(item):
+            if id(weight) not in seen:
+                seen.add(id(weight))
                 yield f"{name}.{path}", weight
+
+
+def _named(item: object) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    if isinstance(item, torch.nn.Module):
+        yield from item.named_parameters()
+    elif isinstance(item, torch.optim.Optimizer):
+        for number, group in enumerate(item.param_groups):
+            for index, weight in enumerate(group["params"]):
+                yield f"{number}.{index}", weight

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from codex_train.plan import Plan
     from codex_train.run_file import RunFile, State
     from codex_train.run_folder import RunFolder
+    from codex_train.script import Script
 
 _TELL = {"data": "data=PATH or data_digest=", "code": "code_digest="}
 _MOST_NAMED = 8
@@ -38,7 +39,8 @@ _MOST_NAMED = 8
 class Loop:
     """One loop over the batches of ``plan``; ``step`` is the one being taken, from 1, and at the end their number.
 
-    ``file`` is what run.json will say, ``changes`` are the differences in identity that the user allowed.
+    ``file`` is what run.json will say, ``changes`` are the differences in identity that the user allowed, ``script`` is
+    where the code's digest was found.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Loop:
         seed: int,
         say: Callable[[str], None],
         clock: Callable[[], float],
+        script: Script | None,
     ) -> None:
         self.file = file
         self.step = 0
@@ -62,6 +65,7 @@ class Loop:
         self._seed = seed
         self._say = say
         self._clock = clock
+        self._script = script
         self._journal: Journal | None = None
         self._saved: int | None = None
         self._batch: tuple[Position, NDArray[Any]] | None = None  # Any: 64-bit integers
@@ -118,7 +122,7 @@ class Loop:
         self.step = self._saved = checkpoint.step
         journal = self._begin(position, logged=checkpoint.facts["events"])
         unknown = self.file.identity.unknown
-        journal.tell("resume", self.step, {"exact": not self._changes and not unknown})
+        journal.tell("resume", self.step, {"exact": not self.file.inexact and not unknown})
         for damage in found.damage:
             self._note(journal, "damage", f"{damage}; going on from step {self.step}")
         if self._changes:
@@ -135,6 +139,8 @@ class Loop:
         """What is known of the bits that will come; of bits that will differ enough was said."""
         if self._changes:
             return ""
+        if self.file.inexact:
+            return f"; its bits are not those of a run that was never stopped since step {self.file.inexact[0]['step']}"
         if unknown:
             told = " and ".join(unknown)
             hint = " and ".join(_TELL[name] for name in unknown)
@@ -168,7 +174,8 @@ class Loop:
         checkpoint = Checkpoint(position.step, {**states, OWN: own}, facts)
         write_checkpoint(self._folder.checkpoints, checkpoint, self.file.attested)
         self._saved = position.step
-        self._write(step=position.step)
+        late = self._script.added(self.file.script) if self._script is not None else {}
+        self._write(step=position.step, script={**self.file.script, **late})
         prune_checkpoints(self._folder.checkpoints, self.file.settings.keep)
 
     def _interrupt(self, number: int) -> None:

@@ -63,6 +63,7 @@ def observe_environment(environ: MutableMapping[str, str] = os.environ) -> dict[
         "capability": torch.backends.cpu.get_cpu_capability(),
         "codex-train": __version__,
         "cpu": cpu_model(Path("/proc/cpuinfo")),
+        "hash_seed": environ.get("PYTHONHASHSEED", "random") if sys.flags.hash_randomization else "0",
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "machine": platform.machine(),
         "mkl": torch.backends.mkl.is_available(),  # type: ignore[no-untyped-call]  # torch's has no types

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from codex_core.checkpoint import MANIFEST, CheckpointManifest, check_files, manifest_bytes, read_manifest
 from codex_core.digest import canonical_json, list_folder
 from codex_core.errors import ConfigError, VerificationError
-from codex_train.durable import draft_of, publish_folder, remove_folder
+from codex_train.durable import draft_of, replace_folder
 from codex_train.tensor_files import write_tensors
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def write_model(
     (draft / CONFIG).write_bytes(canonical_json({"schema": SCHEMA, **config}) + b"\n")
     manifest = CheckpointManifest(step, list_folder(draft), identity.made_from, identity.environment)
     (draft / MANIFEST).write_bytes(manifest_bytes(manifest))
-    remove_folder(folder)
-    publish_folder(draft, folder)
+    replace_folder(draft, folder)
 
 
 def read_config(folder: Path) -> dict[str, Any]:  # Any: JSON

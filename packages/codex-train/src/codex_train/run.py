@@ -14,15 +14,17 @@ between two batches: after the whole body of the loop has worked on one, and bef
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codex_core.digest import LARGEST_INTEGER, digest_path
-from codex_core.errors import ConfigError, InexactResume, LossNotFinite
+from codex_core.digest import LARGEST_INTEGER, canonical_json, digest_path
+from codex_core.errors import ConfigError, DigestError, InexactResume, LossNotFinite
 from codex_train.checkpoint_folder import list_checkpoints
 from codex_train.identity import Identity, differences
 from codex_train.machine import observe_environment, prepare_machine
@@ -30,7 +32,7 @@ from codex_train.run_file import RunFile, Settings, read_run
 from codex_train.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from codex_train.loop import Loop
     from codex_train.run_file import State
+    from codex_train.script import Script
 
 
 class Run:
@@ -46,7 +49,7 @@ class Run:
     ``save_every`` is in steps, ``keep`` is how many checkpoints stay. ``task`` and ``params`` are part of the identity
     where they are given. So are data and code: ``data`` is a path, which is digested, unless ``data_digest`` is known
     already; where neither is given, the examples that ``batches`` gets are digested, if they can be. ``code_digest`` is
-    that of the running script, and of what it has imported from its own folder, unless it is given. With
+    that of the running script and of what it has imported that is not installed, unless it is given. With
     ``allow_inexact`` a run whose bits would differ goes on all the same, and its run.json says so. What a person should
     know goes to ``say``, or to stderr.
 
@@ -83,6 +86,7 @@ class Run:
         self._clock = clock
         self._tracked: dict[str, Any] = {}  # Any: whatever has a state_dict
         self._loop: Loop | None = None
+        self._batches: Callable[[], Generator[Any, None, None] | None] = lambda: None  # Any: as for batches
         self._lock = self.folder.lock()
         try:
             waiting = prepare_machine(threads)
@@ -91,7 +95,7 @@ class Run:
             if self.data is not None and data_digest is None:
                 data_digest = digest_path(self.data)
             digests = {"data": data_digest, "code": code_digest}
-            made_from = {"task": task, **digests, "params": dict(params or {}), "seed": seed}
+            made_from = _as_json({"task": task, **digests, "params": dict(params or {}), "seed": seed})
             self._before = self._read_before()
             self._file = RunFile(
                 Identity(made_from, observe_environment()),
@@ -145,27 +149,26 @@ class Run:
         from codex_train.batches import count_examples, digest_examples, fetcher
         from codex_train.loop import Loop
         from codex_train.plan import Plan
-        from codex_train.script import script_digest
 
         _check(self._loop is None, "run.batches was called before", "a Run has one loop; its epochs are in it")
         plan = Plan(count_examples(data), batch_size, epochs, steps)
         plan.check()
-        find = {"data": lambda: digest_examples(data), "code": script_digest}
-        found = {name: find[name]() for name in self.identity.unknown}
-        identity = replace(self.identity, made_from={**self.identity.made_from, **found})
-        self._file = replace(self._file, plan=plan.to_json(), identity=identity)
+        self._file = replace(self._file, plan=plan.to_json())
+        script = self._complete(lambda: digest_examples(data))
         self._loop = Loop(
             self.folder,
             self._file,
             plan,
             self._tracked,
-            self._changes(),
+            self._changes(script),
             seed=self.seed,
             say=self._say,
             clock=self._clock,
+            script=script,
         )
-        self._batches = self._loop.batches(fetcher(data))
-        return self._batches
+        batches = self._loop.batches(fetcher(data))
+        self._batches = weakref.ref(batches)  # the caller's loop alone holds it: left by break, it ends there
+        return batches
 
     def log(self, **values: Any) -> None:  # Any: numbers, or tensors of one
         """Note what the loop's body says of this step; LossNotFinite, naming the batch, if ``loss`` is not finite."""
@@ -174,7 +177,7 @@ class Run:
         try:
             self._loop.log({name: value.item() if hasattr(value, "item") else value for name, value in values.items()})
         except LossNotFinite:
-            self._batches.close()  # now, and not when the caller's frame is gone: signals go their own way again
+            self._close_batches()  # now, and not when the caller's frame is gone: signals go their own way again
             raise
 
     def save_model(self, weights: Mapping[str, torch.Tensor], config: Mapping[str, object]) -> None:
@@ -202,26 +205,51 @@ class Run:
     def _leave(self, state: State, kind: str, reason: str) -> None:
         if self._loop is not None:
             self._loop.end(state, kind, reason)
-            self._batches.close()
+            self._close_batches()
             self._loop.close()
+
+    def _close_batches(self) -> None:
+        if (batches := self._batches()) is not None:
+            batches.close()
 
     def _read_before(self) -> RunFile | None:
         """What the run was when it was last here; None if it left no checkpoint, so that it begins anew."""
         return read_run(self.folder.path) if list_checkpoints(self.folder.checkpoints) else None
 
-    def _changes(self) -> tuple[str, ...]:
-        """How the run differs from what it was; InexactResume if it does, and nobody allowed that."""
+    def _complete(self, digest_data: Callable[[], str | None]) -> Script | None:
+        """Find out what nobody told of the identity, as it is when the loop begins; where the code was found."""
+        from codex_train.script import find_script
+
+        unknown = self.identity.unknown
+        made_from, script = dict(self.identity.made_from), find_script() if "code" in unknown else None
+        if "data" in unknown:
+            made_from["data"] = digest_data()
+        if script is not None:
+            made_from["code"], files = script.digest, script.files
+            before = self._before
+            if before is not None and before.script and not script.changes(before.script):
+                made_from["code"], files = before.identity.made_from["code"], before.script
+            self._file = replace(self._file, script=files)
+        self._file = replace(self._file, identity=Identity(made_from, observe_environment()))
+        return script
+
+    def _changes(self, script: Script | None = None) -> tuple[str, ...]:
+        """How the run differs from what it was; InexactResume if it does, and nobody allowed that.
+
+        Before the loop nothing is said of what only it tells: digests that are still to be found, and an environment
+        that the script may still set.
+        """
         if self._before is None:
             return ()
-        before, now = self._before, self._file
-        if now.plan:
-            changes = differences(before.identity, now.identity)
-            changes += differences(Identity(before.plan, {}), Identity(now.plan, {}))
-        else:  # nothing is said yet of digests that the loop will find
-            pending = {name: before.identity.made_from.get(name) for name in now.identity.unknown}
-            changes = differences(
-                before.identity, replace(now.identity, made_from={**now.identity.made_from, **pending})
-            )
+        before, now = self._before.identity, self.identity
+        if self._file.plan:
+            changes = differences(before, now)
+            changes += differences(Identity(self._before.plan, {}), Identity(self._file.plan, {}))
+        else:
+            pending = {name: before.made_from.get(name) for name in now.unknown}
+            changes = differences(Identity(before.made_from, {}), Identity({**now.made_from, **pending}, {}))
+        if script is not None and (edited := script.changes(self._before.script)):
+            changes = (*(f"code: {one}" for one in edited), *(one for one in changes if not one.startswith("code: ")))
         if changes and not self._allow_inexact:
             raise InexactResume(
                 f"{self.folder.path} would not go on to the same bits: {', '.join(changes)}",
@@ -233,6 +261,14 @@ class Run:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def _as_json(made_from: Mapping[str, object]) -> dict[str, object]:
+    """As it is read back from run.json, with which it is compared; ConfigError for what JSON cannot hold."""
+    try:
+        return dict(json.loads(canonical_json(made_from)))
+    except DigestError as error:
+        raise ConfigError(f"the run's params cannot be kept: {error.message}", hint="give numbers and text") from error
 
 
 def _check(is_so: bool, message: str, hint: str) -> None:

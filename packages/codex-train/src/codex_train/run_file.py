@@ -49,7 +49,8 @@ class RunFile:
 
     ``step`` is that of the newest checkpoint and ``steps`` how many there will be, None if nothing but the user's code
     says so. ``plan`` are examples and batch_size. ``inexact`` are the resumes that were told to go on although the bits
-    would differ. ``observed`` are pid, times and the like.
+    would differ. ``script`` has the digest of each file of the script that the code's digest was found from, and of
+    those it imported later, by its path seen from the script. ``observed`` are pid, times and the like.
     """
 
     identity: Identity
@@ -59,6 +60,7 @@ class RunFile:
     plan: Mapping[str, int] = field(default_factory=dict)
     inexact: tuple[Mapping[str, Any], ...] = ()  # Any: a number and a list of text
     settings: Settings = field(default_factory=Settings)
+    script: Mapping[str, str] = field(default_factory=dict)
     observed: Mapping[str, object] = field(default_factory=dict)
 
     @property

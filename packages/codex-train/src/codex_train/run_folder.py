@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from codex_core.errors import ConfigError, RunLocked
+from codex_core import locks
+from codex_core.errors import ConfigError
 from codex_train.durable import draft_of, make_folder
 from codex_train.run_file import RUN_FILE
 
@@ -44,35 +42,19 @@ class RunFolder:
         """Whether a run was begun here."""
         return (self.path / RUN_FILE).exists()
 
-    def lock(self) -> BinaryIO:
-        """Make the folder if it is not there, and lock it until the returned file is closed or this process ends.
+    def lock(self) -> locks.Lock:
+        """Make the folder if it is not there, and lock it until that is closed or this process ends.
 
         RunLocked, naming the holder's pid, if another process works in it, or another Run of this one; ConfigError if
         it is something else than a run's folder or an empty one.
         """
         self._refuse_foreign()
         make_folder(self.path)
-        file = open(self.path / LOCK, "a+b", buffering=0)  # noqa: SIM115 - the lock is held as long as it is open
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = _pid(file)
-            file.close()
-            raise RunLocked(
-                f"another process works in {self.path} (pid {pid or 'unknown'})",
-                hint="wait for it to end, or end it; nothing needs unlocking afterwards",
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()).encode())
-        return file
+        return locks.Lock(self.path / LOCK, where=self.path)
 
     def holder(self) -> int | None:
         """The pid of the process that works here; None if none does."""
-        try:
-            with open(self.path / LOCK, "rb") as file:
-                return None if _is_free(file) else _pid(file)
-        except FileNotFoundError:
-            return None
+        return locks.holder(self.path / LOCK)
 
     def _refuse_foreign(self) -> None:
         if not self.path.exists() or self.is_run:
@@ -83,16 +65,3 @@ class RunFolder:
         if found:
             message = f"{self.path} is no run and holds {found[0]!r} already, so no run is begun in it"
             raise ConfigError(message, hint="name a new folder, or an empty one")
-
-
-def _is_free(file: BinaryIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _pid(file: BinaryIO) -> int | None:
-    text = os.pread(file.fileno(), 32, 0)
-    return int(text) if text.isdigit() else None

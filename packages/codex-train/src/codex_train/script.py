@@ -1,45 +1,84 @@
-"""The script that a run is started from: the digest of its file, and of the user's own modules beside it."""
+"""The script that a run is started from: its file and the user's own modules that it has imported, by their digests."""
 
 from __future__ import annotations
 
+import os
 import sys
+import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codex_core.digest import FileEntry, digest_entries, digest_file
+from codex_core.digest import digest_bytes, digest_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import ModuleType
 
+    Modules = Mapping[str, ModuleType]
+
 _INSTALLED = {"site-packages", "dist-packages"}
+_LIBRARY = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+_PROGRAMS = tuple(Path(prefix) / "bin" for prefix in (sys.prefix, sys.base_prefix))
 
 
-def script_digest(modules: Mapping[str, ModuleType] | None = None) -> str | None:
-    """The digest of the running script and of what it has imported from its own folder, or from below it.
+@dataclass(frozen=True)
+class Script:
+    """The folder of the running script, and the digest of each file, by its path seen from there."""
 
-    None where there is no script, as in a notebook. What is installed is no part of it: its versions are in the
-    environment, or another package's business. ``modules`` are those of this process.
+    folder: Path
+    files: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The digest of all of it, the same wherever the folder is."""
+        return digest_json(dict(self.files))
+
+    def changes(self, before: Mapping[str, str]) -> tuple[str, ...]:
+        """Which of the files that there were ``before`` are not the same now; what is new does not count."""
+        now = {path: _digest(self.folder / path) for path in before}
+        return tuple(
+            f"{path} {'changed' if now[path] else 'is gone'}" for path in sorted(before) if now[path] != before[path]
+        )
+
+    def added(self, known: Mapping[str, str], modules: Modules = sys.modules) -> dict[str, str]:
+        """The files of what was imported besides those that are ``known``: some imports happen in the loop."""
+        new = {path: _digest(self.folder / path) for path in _own_files(self.folder, modules) if path not in known}
+        return {path: digest for path, digest in new.items() if digest is not None}
+
+
+def find_script(modules: Modules = sys.modules) -> Script | None:
+    """The script that runs in this process; None where there is none of the user's, as in a notebook or a test.
+
+    What is installed is no part of it: its versions are in the environment, or another package's business.
     """
-    loaded = dict(sys.modules if modules is None else modules)
-    script = _file(loaded.get("__main__"))
-    if script is None:
+    main = _file(modules.get("__main__"))
+    if main is None or not _is_own(main) or main.parent in _PROGRAMS:
         return None
-    files = {script, *_own(script.parent, loaded)}
-    return digest_entries(
-        FileEntry(file.relative_to(script.parent).as_posix(), file.stat().st_size, digest_file(file)) for file in files
-    )
+    nothing = Script(main.parent, {})
+    return Script(main.parent, nothing.added({}, modules))
 
 
-def _own(folder: Path, loaded: Mapping[str, ModuleType]) -> Iterator[Path]:
-    for module in loaded.values():
+def _own_files(folder: Path, modules: Modules) -> Iterator[str]:
+    for module in tuple(modules.values()):
         file = _file(module)
-        if file is not None and file.is_relative_to(folder) and _INSTALLED.isdisjoint(file.parts):
-            yield file
+        if file is not None and _is_own(file):
+            yield os.path.relpath(file, folder)
+
+
+def _is_own(file: Path) -> bool:
+    return _INSTALLED.isdisjoint(file.parts) and not any(file.is_relative_to(folder) for folder in _LIBRARY)
 
 
 def _file(module: ModuleType | None) -> Path | None:
-    """The file of a module, followed through links; None if it has none that can be read now."""
+    """Where a module was found, which may be a link; None if it has no file."""
     name = getattr(module, "__file__", None)
-    path = Path(name).resolve() if isinstance(name, str) else None
-    return path if path is not None and path.is_file() else None
+    return Path(os.path.abspath(name)) if isinstance(name, str) else None  # noqa: PTH100 - a link is not followed
+
+
+def _digest(file: Path) -> str | None:
+    """The digest of what stands there; None if nothing does, as for what was read from an archive."""
+    try:
+        return digest_bytes(file.read_bytes())
+    except OSError:
+        return None

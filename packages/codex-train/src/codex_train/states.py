@@ -2,7 +2,9 @@
 
 In the JSON a list is itself, and every other container is an object with one member that names it: ``{"tuple": [..]}``,
 ``{"dict": [[key, value], ..]}`` in the dictionary's order (its keys may be numbers), ``{"tensor": NAME}``. A float that
-is not finite is ``{"float": "inf"}``. A name is the path to the tensor, with dots: ``state.0.exp_avg``.
+is not finite is ``{"float": "inf"}``. A name is the path to the tensor, with dots: ``state.0.exp_avg``. A tensor that
+lies in memory in another order than its dimensions', such as one of channels_last, is ``{"strided": [NAME, strides]}``:
+kernels go by that order, and round by it.
 """
 
 from __future__ import annotations
@@ -72,7 +74,8 @@ class _Parting:
         if kind is float:
             return value if math.isfinite(value) else {"float": str(value)}
         if isinstance(value, torch.Tensor):
-            return {"tensor": self._keep(value, path)}
+            name, strides = self._keep(value, path), _own_strides(value)
+            return {"tensor": name} if strides is None else {"strided": [name, strides]}
         if isinstance(value, np.ndarray | np.generic):
             return {"array" if isinstance(value, np.ndarray) else "scalar": self._keep_array(value, path)}
         if kind is list:
@@ -93,7 +96,8 @@ class _Parting:
             raise ConfigError(message, hint="keep what is tracked on the CPU")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.dtype == torch.complex128:
             kind = f"{tensor.dtype} tensor of layout {tensor.layout}"
-            raise ConfigError(f"{self._name(path)} is a {kind}, which a checkpoint cannot hold", hint=_HINT)
+            hint = "of tensors it holds dense ones, neither quantized nor of complex128"
+            raise ConfigError(f"{self._name(path)} is a {kind}, which a checkpoint cannot hold", hint=hint)
         name = stem = ".".join(path) or "value"
         repeat = 1
         while name in self._tensors:  # keys may hold dots: {"a.b": .., "a": {"b": ..}}
@@ -116,6 +120,7 @@ class _Parting:
 _JOINERS: dict[str, Callable[[Any, Mapping[str, torch.Tensor]], Any]] = {  # Any: as for join
     "float": lambda inner, _: _NOT_FINITE[inner],
     "tensor": lambda inner, tensors: tensors[inner],
+    "strided": lambda inner, tensors: _with_strides(tensors[inner[0]], inner[1]),
     "array": lambda inner, tensors: tensors[inner].numpy(),
     "scalar": lambda inner, tensors: tensors[inner].numpy()[()],
     "tuple": lambda inner, tensors: tuple(join(item, tensors) for item in inner),
@@ -123,6 +128,22 @@ _JOINERS: dict[str, Callable[[Any, Mapping[str, torch.Tensor]], Any]] = {  # Any
     "ordered": lambda inner, tensors: OrderedDict(_pairs(inner, tensors)),
     "counter": lambda inner, tensors: Counter(dict(_pairs(inner, tensors))),
 }
+
+
+def _own_strides(tensor: torch.Tensor) -> list[int] | None:
+    """The strides of a tensor that fills its memory, but not in the order of its dimensions; None of any other."""
+    strides, filled = tensor.stride(), 1
+    if strides == torch.empty(tensor.shape, device="meta").stride():
+        return None
+    for stride, size in sorted(zip(strides, tensor.shape, strict=True)):
+        if size > 1 and stride != filled:
+            return None
+        filled *= size
+    return list(strides)
+
+
+def _with_strides(tensor: torch.Tensor, strides: list[int]) -> torch.Tensor:
+    return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor)
 
 
 def _pairs(inner: Any, tensors: Mapping[str, torch.Tensor]) -> Iterator[tuple[Any, Any]]:  # Any: as for join

@@ -25,7 +25,8 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     seen: set[int] = set()
     for name, tensor in tensors.items():
         place = tensor.untyped_storage().data_ptr()
-        kept[name] = tensor.clone() if place in seen else tensor  # tied weights: the format holds each by itself
+        dense = tensor.detach().contiguous()
+        kept[name] = dense.clone() if place in seen else dense  # tied weights: the format holds each by itself
         seen.add(place)
     path.touch()
     mode = path.stat().st_mode

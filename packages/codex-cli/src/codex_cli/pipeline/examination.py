@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from codex_cli.pipeline import locks
 from codex_cli.pipeline.freshness import Today
 from codex_cli.pipeline.records import read_json, read_record
 from codex_cli.pipeline.reports import PipelineReport, StageReport, recorded_report
 from codex_cli.pipeline.state import StateFolder
 from codex_core.errors import CodexError
+from codex_core.locks import holder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +38,7 @@ def status(pipeline: Pipeline, *, now: datetime) -> PipelineReport:
     """Where each stage stands: as ``plan`` says, and how it last failed, and whether a run is under way."""
     state = StateFolder(pipeline.root)
     stages = tuple(_with_failure(report, state) for report in plan(pipeline, now=now).stages)
-    return PipelineReport(pipeline.name, stages, holder=locks.holder(state.lock))
+    return PipelineReport(pipeline.name, stages, holder=holder(state.lock))
 
 
 def _with_failure(report: StageReport, state: StateFolder) -> StageReport:

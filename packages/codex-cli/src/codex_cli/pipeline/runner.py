@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from codex_cli.pipeline import locks
 from codex_cli.pipeline.freshness import Today
 from codex_cli.pipeline.process import end_orphans
 from codex_cli.pipeline.records import read_record
@@ -20,6 +19,7 @@ from codex_cli.pipeline.stage_run import StageRun, name_stage, write_failure
 from codex_cli.pipeline.staging import discard
 from codex_cli.pipeline.state import StateFolder
 from codex_core.errors import CodexError, GuardUnavailable, Problem, UsageError
+from codex_core.locks import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +70,7 @@ def run(pipeline: Pipeline, options: RunOptions, watcher: Watcher) -> PipelineRe
     _check(pipeline, options)
     state = StateFolder(pipeline.root)
     state.create()
-    with locks.hold(state.lock), _signals() as received:
+    with Lock(state.lock, where=pipeline.root), _signals() as received:
         _discard_staging(state)
         run = _Run(pipeline, options, state, watcher, received)
         try:

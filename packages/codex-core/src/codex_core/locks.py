@@ -1,0 +1,79 @@
+"""Locks: held on a file by the kernel, and gone with their process however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codex_core.errors import RunLocked
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+
+class Lock:
+    """Held on the file ``path`` (flock(2)) from construction to ``close``, or as a context.
+
+    RunLocked, naming the holder's pid, if another process has it, or another Lock of this one; ``where`` is what it is
+    for, as a person knows it. A child that Python forks does not hold it: it would outlive a killed parent.
+    """
+
+    def __init__(self, path: Path, *, where: Path) -> None:
+        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.pread(self._descriptor, 32, 0).decode(errors="replace")
+            self.close()
+            raise RunLocked(
+                f"another process works in {where} (pid {pid if pid.isdigit() else 'unknown'})",
+                hint="wait for it to end, or end it; nothing needs unlocking afterwards",
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        _held.add(self)
+
+    def close(self) -> None:
+        """Let others have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def holder(path: Path) -> int | None:
+    """The pid of the process that holds the lock at ``path``; None if nobody does.
+
+    Read from /proc/locks (proc(5)): a look that took the lock itself, however shortly, could refuse a run that starts.
+    """
+    try:
+        found = path.stat()
+        locks = Path("/proc/locks").read_text()
+    except FileNotFoundError:
+        return None
+    file = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    words = (line.split() for line in locks.splitlines())
+    return next((int(line[4]) for line in words if line[1] == "FLOCK" and line[5] == file), None)
+
+
+_held: weakref.WeakSet[Lock] = weakref.WeakSet()  # of this process: a forked child lets go of them
+
+
+def _let_go() -> None:
+    for lock in list(_held):
+        lock.close()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
