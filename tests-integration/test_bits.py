@@ -109,6 +109,13 @@ def test_a_project_in_another_folder_and_time_zone_ends_in_the_same_digests(
         assert (other / name).read_bytes() == (finished / name).read_bytes(), name
 
 
+def test_training_is_stale_where_another_kernel_would_round_otherwise(codex: Codex, finished: Path) -> None:
+    stages = codex("plan", "--json", cwd=finished, ATEN_CPU_CAPABILITY="default").json["stages"]
+    why = {stage["name"]: stage["why"] for stage in stages}
+    assert "environment ATEN_CPU_CAPABILITY: None -> 'default'" in why["train"]
+    assert why["corpus"] == []
+
+
 @pytest.mark.matrix
 @pytest.mark.timeout(1800)
 def test_training_killed_at_random_moments_goes_on_to_the_same_bundle(

@@ -34,6 +34,7 @@ def context(
         pin=unused,
         root=folder,
         runs=folder / "runs",
+        forced=False,
         targets={},
         attestation=Attestation("python", Policy().digest, 0, None),
     )

@@ -52,6 +52,7 @@ class Bench:
             self.pins.__setitem__,
             root=self.folder,
             runs=self.folder / "runs",
+            forced=False,
             targets={},
             attestation=Attestation("python", Policy().digest, 0, None),
         )

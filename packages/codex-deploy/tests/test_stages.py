@@ -51,6 +51,7 @@ def context(tmp_path: Path, facts: Attestation) -> Callable[..., StageContext]:
             pin=lambda place, digest: None,
             root=tmp_path / "root",
             runs=tmp_path / "runs",
+            forced=False,
             targets=TARGETS,
             attestation=facts,
         )

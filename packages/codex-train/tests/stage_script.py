@@ -29,6 +29,7 @@ options: dict[str, Any] = given["options"]  # Any: likewise
 fault: str = given["fault"]
 at: int = given["at"]
 errors: str = given["errors"]
+forced: bool = given["options"].pop("forced", False)
 
 
 def fault_before(name: str, number: int, sent: int) -> None:
@@ -75,6 +76,7 @@ def main() -> None:
         pin=lambda place, digest: None,
         root=root,
         runs=root / "runs",
+        forced=forced,
         targets={},
         attestation=Attestation("python", Policy().digest, 0, None),
     )

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from codex_core.errors import ConfigError
-from codex_train.machine import cpu_model, observe_environment, prepare_machine
+from codex_train.machine import cpu_model, installed_environment, observe_environment, prepare_machine
 
 
 def prepared(before: str) -> dict[str, object]:
@@ -58,3 +58,14 @@ def test_the_processor_is_named_as_linux_names_it(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\nmodel name\t: Other\n")
     assert cpu_model(tmp_path / "cpuinfo") == "Some CPU @ 3 GHz"
     assert cpu_model(tmp_path / "absent") != ""
+
+
+def test_what_is_installed_is_told_without_torch() -> None:
+    program = (
+        "import sys\nfrom codex_train.stages import evaluate, train\n"
+        "told = {**train.member('lm').environment(), **evaluate.environment()}\n"
+        "print(sorted(told), told['torch'], 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env={})
+    assert done.stdout == f"['cpu', 'numpy', 'torch', 'zlib'] {torch.__version__} False\n"
+    assert installed_environment({"MKL_CBWR": "AVX2", "HOME": "/"})["MKL_CBWR"] == "AVX2"

@@ -39,6 +39,7 @@ def context(folder: Path, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> 
         pin=lambda place, digest: None,
         root=folder,
         runs=folder / "runs",
+        forced=False,
         targets={},
         attestation=Attestation("python", Policy().digest, 0, None),
     )
@@ -105,8 +106,17 @@ def test_at_a_signal_it_saves_fails_and_says_that_the_next_run_goes_on(staged: S
     assert staged.model() == published.model()
 
 
-def test_a_run_whose_model_was_handed_over_is_made_anew(staged: Staged, published: Staged) -> None:
+def test_a_run_whose_model_was_handed_over_and_lost_hands_it_over_again(staged: Staged, published: Staged) -> None:
+    """As after a kill between the stage's end and the publication of its output."""
     assert (staged.run(), staged.run()) == (0, 0)
+    assert "going on from step 12 of 12" in staged.said()
+    assert staged.model() == published.model()
+
+
+def test_a_run_whose_model_was_handed_over_is_made_anew_where_that_is_asked_for(
+    staged: Staged, published: Staged
+) -> None:
+    assert (staged.run(), staged.run(forced=True)) == (0, 0)
     assert "going on" not in staged.said()
     assert staged.model() == published.model()
 

@@ -485,6 +485,59 @@ def test_a_recorded_refusal_is_the_stage_s_output_and_fresh_until_the_policy_ans
     )
 
 
+def test_what_a_refused_stage_had_half_written_is_no_output(project: MakeProject) -> None:
+    half = REFUSED.replace(
+        "        if not decision",
+        '        ctx.outputs[0].write_text("half")\n        ctx.outputs[1].mkdir()\n'
+        '        (ctx.outputs[1] / "half.csv").write_text("half")\n        if not decision',
+    )
+    assert half != REFUSED
+    made = project({"codex.toml": FETCH + 'on_refusal = "record"\n', "steps.py": half})
+    assert states(made.run()) == {"fetch": "ran"}
+    assert json.loads((made.root / "x.json").read_text())["schema"] == "codex.refusal/1"
+    assert [path.name for path in (made.root / "folder").iterdir()] == ["refusal.json"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [("ConfigError", 2), ("VerificationError", 4), ("RunLocked", 5), ("StorageError", 1)]
+)
+def test_a_run_ends_with_the_code_of_the_first_stage_that_failed(project: MakeProject, error: str, code: int) -> None:
+    steps = f"from codex_core.errors import {error}\ndef fail(ctx, params):\n    raise {error}('it is so')\n"
+    text = '[pipeline]\nname = "p"\n[stages.f]\nuses = "steps:fail"\noutputs = ["f"]\n'
+    report = project({"codex.toml": text, "steps.py": steps}).run()
+    assert (report.exit, states(report), report.stages[0].why) == (code, {"f": "failed"}, ("it is so",))
+
+
+def test_another_store_behind_a_recorded_refusal_makes_it_stale(project: MakeProject) -> None:
+    text = """
+        [pipeline]
+        name = "p"
+        [stores.m]
+        url = "s3://models"
+        endpoint = "https://a.example:9000"
+        fallbacks = ["local"]
+        [stores.local]
+        url = "file:mirror"
+        [stages.pull]
+        uses = "connectors.pull"
+        with = { from = "store://m/k" }
+        outputs = ["out"]
+        on_refusal = "record"
+    """
+    made = project({"codex.toml": text})
+    assert states(made.run()) == {"pull": "ran"}
+    assert states(made.run()) == {"pull": "fresh"}
+    for before, after, told in (
+        ("https://a.example:9000", "https://b.example:9000", "table stores.m.endpoint: 'https://a.example:9000' -> "),
+        ("s3://models", "s3://other", "table stores.m.url: 's3://models' -> 's3://other'"),
+        ('fallbacks = ["local"]', "fallbacks = []", "table stores.m.fallbacks: ['local'] -> []"),
+    ):
+        made.write({"codex.toml": text.replace(before, after)})
+        assert any(reason.startswith(told) for reason in why(made.plan(), "pull")), (told, why(made.plan(), "pull"))
+    made.write({"codex.toml": text.replace("file:mirror", "file:elsewhere")})
+    assert states(made.plan()) == {"pull": "fresh"}  # where a local store lies is this machine's
+
+
 def test_the_code_of_a_function_stage_is_its_file(project: MakeProject) -> None:
     write = "def write(ctx, params):\n    ctx.outputs[0].write_text({!r})\n"
     text = '[pipeline]\nname = "p"\n[stages.w]\nuses = "steps:write"\noutputs = ["w"]\n'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,11 +12,12 @@ from codex_connectors.refusal import has_client, no_client, request_url
 from codex_connectors.stdlib import stdlib_root
 from codex_connectors.stores import connect_local, file_root
 from codex_core.errors import CodexError, ConnectorMissing, ObjectMissing, PolicyRefused, StorageError
+from codex_core.fallbacks import fallback_names
 from codex_core.policy import Request, decide
 from codex_core.storage import Fallback, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -42,7 +42,7 @@ def enumerate_fallbacks(
     connector speaks its scheme. Nothing is recorded: nobody has asked to go there yet.
     """
     found = []
-    for name in _names(store, stores):
+    for name in fallback_names(store, stores):
         if name not in stores:
             found.append(Fallback(name, False, "no store has this name"))
         elif connect_local(stores[name]):
@@ -54,7 +54,7 @@ def enumerate_fallbacks(
 
 def first_local(place: Place, stores: Mapping[str, StoreConfig]) -> Place | None:
     """The first fallback of ``place`` that is local and has something there; None if there is none."""
-    for name in _names(stores[place.store], stores):
+    for name in fallback_names(stores[place.store], stores):
         if name in stores and connect_local(stores[name]) and look(stores[name], place.key).usable:
             return Place(name, place.key)
     return None
@@ -118,16 +118,6 @@ def _failure_of(place: Place, attempt: Callable[[Place], T]) -> T | _Failed:
         return attempt(place)
     except (PolicyRefused, ConnectorMissing, ObjectMissing) as error:
         return _Failed(error)
-
-
-def _names(store: StoreConfig, stores: Mapping[str, StoreConfig]) -> Iterator[str]:
-    pending, seen = deque(store.fallbacks), {store.name}
-    while pending:
-        name = pending.popleft()
-        if name not in seen:
-            seen.add(name)
-            yield name
-            pending.extend(stores[name].fallbacks if name in stores else ())
 
 
 def _check_readable(root: Path, key: str) -> None:

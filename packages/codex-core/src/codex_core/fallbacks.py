@@ -1,8 +1,9 @@
-"""What is wrong with the names in ``fallbacks``: one that is unknown, one given twice, a way back to the beginning."""
+"""Fallbacks of stores and targets: their names in order, and what is wrong with those in a pipeline file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
 
 from codex_core.wording import did_you_mean
 
@@ -13,10 +14,33 @@ if TYPE_CHECKING:
     from codex_core.toml import TomlSource
 
 
+class Named(Protocol):
+    """A store's table, or a target's."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fallbacks(self) -> tuple[str, ...]: ...
+
+
+def fallback_names(one: Named, known: Mapping[str, Named]) -> Iterator[str]:
+    """The names of the fallbacks of ``one``: its own in their order, then those of each, once; also unknown ones."""
+    pending, seen = deque(one.fallbacks), {one.name}
+    while pending:
+        name = pending.popleft()
+        if name not in seen:
+            seen.add(name)
+            yield name
+            pending.extend(known[name].fallbacks if name in known else ())
+
+
 def check_fallbacks(
     tables: Mapping[str, Mapping[str, Any]], source: TomlSource, key: str
 ) -> list[Problem]:  # Any: TOML's
-    """The mistakes in ``fallbacks`` of the tables ``[key.NAME]``; names that are no text are left to others."""
+    """The mistakes in ``fallbacks`` of the tables ``[key.NAME]``: an unknown name, one twice, a way back to itself.
+
+    Names that are no text are left to others.
+    """
     links = {name: _names(table.get("fallbacks")) for name, table in tables.items()}
     noun = key.removesuffix("s")
     problems: list[Problem] = []

@@ -40,7 +40,8 @@ class StageContext:
     stage's record; ``pin`` notes the digest of what was read from a place in a store.
 
     ``root`` is the pipeline's folder, where the relative URLs of ``targets`` begin. ``runs`` is a folder of this stage
-    alone that outlives its process: what is half done there can be gone on with after a kill.
+    alone that outlives its process: what is half done there can be gone on with after a kill. ``forced``: somebody
+    asked for the work to be done once more, although nothing that decides it may have changed.
     """
 
     stage: str
@@ -55,6 +56,7 @@ class StageContext:
     pin: Callable[[str, str], None]
     root: Path
     runs: Path
+    forced: bool
     targets: Mapping[str, TargetConfig]
     attestation: Attestation
 
@@ -123,3 +125,19 @@ class PluginUser(Protocol):
     def plug_ins(self) -> Sequence[object]:
         """The plug-ins that it may hand work to."""
         ...
+
+
+@runtime_checkable
+class EnvironmentReader(Protocol):
+    """A Stage whose bits depend on more of the machine than Python, so that its freshness does."""
+
+    def environment(self) -> Mapping[str, str]:
+        """What that is, by names such as ``torch`` or ``cpu``; cheaply, since it is asked before each run."""
+        ...
+
+
+@runtime_checkable
+class RefusalTeller(Protocol):
+    """A Stage whose output itself says why it was refused; of any other, the runner makes the output say so."""
+
+    tells_refusals: ClassVar[bool]

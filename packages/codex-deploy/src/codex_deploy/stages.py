@@ -7,6 +7,7 @@ import platform
 from typing import TYPE_CHECKING, ClassVar
 
 from codex_core.errors import ConfigError
+from codex_core.fallbacks import fallback_names
 from codex_core.status import TargetContext
 from codex_deploy.__about__ import __version__
 from codex_deploy.blocks import block_bytes
@@ -51,6 +52,7 @@ class ApplyStage:
     """Deploys the bundle that is its one input to a target; its one output is the deployment, or its status block."""
 
     contract: ClassVar[int] = 1
+    tells_refusals: ClassVar[bool] = True
 
     def params(self) -> type[ApplyParams]:
         """``target``."""
@@ -61,7 +63,6 @@ class ApplyStage:
     def targets(self, params: ApplyParams, targets: Mapping[str, TargetConfig]) -> Mapping[str, TargetConfig]:
         """The target and the fallbacks that its block names; UsageError, with the nearest name, if it is not there."""
         from codex_deploy.targets import find_target
-        from codex_deploy.targets.fallbacks import fallback_names
 
         target = find_target(params.target, targets)
         return {name: targets[name] for name in (target.name, *fallback_names(target, targets)) if name in targets}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,17 @@ def observe_environment(environ: MutableMapping[str, str] = os.environ) -> dict[
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
+        **{name: environ[name] for name in DISPATCH_VARIABLES if name in environ},
+    }
+
+
+def installed_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What of a machine the bits of a model depend on, as far as it can be told without importing torch."""
+    from importlib.metadata import version
+
+    return {
+        "cpu": cpu_model(Path("/proc/cpuinfo")),
+        **{name: version(name) for name in ("numpy", "torch")},
         **{name: environ[name] for name in DISPATCH_VARIABLES if name in environ},
     }
 

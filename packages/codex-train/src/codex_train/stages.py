@@ -1,24 +1,27 @@
 """Stages: ``train.TASK``, which makes a model folder of a data folder, and ``train.evaluate``, which judges one.
 
 A training stage works in a run folder that outlives it, named for what the model is made from. Killed at any moment, it
-goes on there when it runs again with the same inputs and parameters. A run whose model was handed over is not gone on
-with: the stage was asked for once more, so it trains anew.
+goes on there when it runs again with the same inputs and parameters, and a finished run's model is handed over again.
+A run whose model was handed over is trained anew where the stage was asked for once more, by ``--force``.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import zlib
 from typing import TYPE_CHECKING, ClassVar
 
 from codex_core.digest import digest_folder, digest_json
 from codex_core.errors import ConfigError, InexactResume, PluginUnknown, StageFailed
 from codex_core.registry import Registry
 from codex_train.durable import remove_folder, replace_file
+from codex_train.machine import installed_environment
 from codex_train.run_folder import RunFolder
 from codex_train.signals import RunInterrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import Any
 
@@ -68,6 +71,10 @@ class TrainStage:
         """The task."""
         return (self._task,)
 
+    def environment(self) -> Mapping[str, str]:
+        """The libraries, the processor, and what chooses among kernels."""
+        return installed_environment()
+
     def __call__(self, ctx: StageContext, params: Any) -> None:  # Any: an instance of the task's own model
         """Train, from where an earlier attempt stands; StageFailed, after its state was saved, if a signal comes."""
         from codex_train.launch import Job
@@ -76,7 +83,7 @@ class TrainStage:
         (output,) = _exactly(ctx, "output", ctx.outputs, ("model",))
         job = Job.of(self._name, self._task, params, data, ctx.seed)
         folder = ctx.runs / digest_json(job.made_from).removeprefix("sha256:")[:16]
-        if (folder / HANDED_OVER).exists():
+        if ctx.forced and (folder / HANDED_OVER).exists():
             remove_folder(folder)
         try:
             model = _train(job, folder)
@@ -105,6 +112,10 @@ class EvaluateStage:
         """Every task that can be had: only the model says which one judges it."""
         tasks = Registry("codex.tasks")
         return tuple(tasks.load(one.name) for one in tasks.plugins() if one.state == "ok")
+
+    def environment(self) -> Mapping[str, str]:
+        """As for training, and zlib, whose figure stands beside the model's."""
+        return {**installed_environment(), "zlib": zlib.ZLIB_RUNTIME_VERSION}
 
     def __call__(self, ctx: StageContext, params: EvaluateParams) -> None:
         """Judge the model by what of the data its training left out."""

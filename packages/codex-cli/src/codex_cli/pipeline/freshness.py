@@ -12,11 +12,13 @@ from codex_cli.pipeline.records import Identity
 from codex_cli.pipeline.uses import code_digest, is_function, load_stage, validate_params
 from codex_core.digest import digest_path
 from codex_core.errors import CodexError
+from codex_core.fallbacks import fallback_names
 from codex_core.policy import Request, decide
-from codex_core.stage import StoreReader, TargetReader
+from codex_core.stage import EnvironmentReader, StoreReader, TargetReader
+from codex_core.storage import parse_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from codex_core.stage import Stage
 
 
+LOCAL_SCHEMES = ("file:", "python:")
 NEVER_RAN = "it has no record of a finished run"
 
 
@@ -53,6 +56,7 @@ class Today:
 
     def identity(self, stage: StageSpec, inputs: Mapping[str, str]) -> Identity:
         """What the stage is now, for inputs with these digests."""
+        sources = self._sources(stage)
         return Identity(
             work=stage.work,
             code=code_digest(stage.uses, self.pipeline.root) if stage.uses else None,
@@ -60,10 +64,10 @@ class Today:
             env=stage.env,
             seed=self.pipeline.seed,
             on_refusal=stage.on_refusal,
-            environment=environment_identity(),
+            environment=self._environment(stage),
             inputs=inputs,
-            sources=self._sources(stage),
-            targets=self._targets(stage),
+            sources=sources,
+            tables=dict(self._tables(stage, sources)),
         )
 
     def why_stale(self, stage: StageSpec, record: Record | None) -> tuple[str, ...]:
@@ -83,13 +87,30 @@ class Today:
             return {}
         return reader.sources(validate_params(reader, stage.params), self.pipeline.stores)
 
-    def _targets(self, stage: StageSpec) -> Mapping[str, object]:
+    def _tables(self, stage: StageSpec, places: Iterable[str]) -> Iterator[tuple[str, object]]:
+        """What the file says of the targets that the stage goes to, the stores of ``places``, and their fallbacks.
+
+        Of a local store neither the place, which is this machine's, nor the name counts, but the digests of what it
+        holds.
+        """
+        stores, reader = self.pipeline.stores, self._plug_in(stage)
+        for place in places:
+            store = stores[parse_place(place).store]
+            for name in (store.name, *fallback_names(store, stores)):
+                one = stores[name]
+                yield f"stores.{name}.fallbacks", list(one.fallbacks)
+                if not one.url.startswith(LOCAL_SCHEMES):
+                    yield from ((f"stores.{name}.{key}", getattr(one, key)) for key in ("url", "endpoint"))
+        if reader is not None and isinstance(reader, TargetReader):
+            read = reader.targets(validate_params(reader, stage.params), self.pipeline.targets)
+            for name, target in read.items():
+                table = {**asdict(target), "fallbacks": list(target.fallbacks)}
+                yield from ((f"targets.{name}.{key}", value) for key, value in table.items())
+
+    def _environment(self, stage: StageSpec) -> dict[str, str]:
         reader = self._plug_in(stage)
-        if reader is None or not isinstance(reader, TargetReader):
-            return {}
-        read = reader.targets(validate_params(reader, stage.params), self.pipeline.targets)
-        tables = {name: {**asdict(table), "fallbacks": list(table.fallbacks)} for name, table in read.items()}
-        return {f"{name}.{key}": value for name, table in tables.items() for key, value in table.items()}
+        own = reader.environment() if reader is not None and isinstance(reader, EnvironmentReader) else {}
+        return {**environment_identity(), **own}
 
     def _plug_in(self, stage: StageSpec) -> Stage | None:
         if stage.uses is None or is_function(stage.uses):
@@ -140,7 +161,7 @@ def _differences(before: Identity, after: Identity, *, refresh: bool) -> Iterato
         ("parameter", "params"),
         ("variable", "env"),
         ("environment", "environment"),
-        ("target", "targets"),
+        ("table", "tables"),
     ):
         yield from _changed(title, getattr(before, name), getattr(after, name))
     if before.seed != after.seed:

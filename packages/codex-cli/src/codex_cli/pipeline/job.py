@@ -41,6 +41,7 @@ class Job:
     runs: Path
     attestation: Attestation
     now: datetime
+    forced: bool
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Result:
 
 
 def make_job(
-    pipeline: Pipeline, stage: StageSpec, *, folder: Path, state: StateFolder, guard: str, now: datetime
+    pipeline: Pipeline, stage: StageSpec, *, folder: Path, state: StateFolder, guard: str, now: datetime, forced: bool
 ) -> Job:
     """The job of ``stage``, which must be a ``uses`` stage."""
     entries, head = Ledger(state.ledger).head()
@@ -80,6 +81,7 @@ def make_job(
         runs=state.runs(stage.name),
         attestation=Attestation(guard, pipeline.policy.digest, entries, head),
         now=now,
+        forced=forced,
     )
 
 

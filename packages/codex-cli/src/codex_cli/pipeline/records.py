@@ -22,7 +22,7 @@ class Identity:
 
     ``work`` is its ``uses`` or ``command``; ``code`` the digest of its code, None for a command, whose code is among
     its inputs; ``inputs`` and ``sources`` (places in stores) are digests, a source None where only a network can tell;
-    ``targets`` has the tables of the targets that it deploys to, as ``NAME.KEY``.
+    ``tables`` has those of the stores and targets that it goes to, as ``stores.NAME.KEY``, without local paths.
     """
 
     work: str
@@ -34,7 +34,7 @@ class Identity:
     environment: Mapping[str, str]
     inputs: Mapping[str, str]
     sources: Mapping[str, str | None]
-    targets: Mapping[str, object]
+    tables: Mapping[str, object]
 
     def to_json(self) -> dict[str, object]:
         """The part of a record that says what the stage was."""

@@ -205,18 +205,18 @@ class _Run:
                 return
             run = StageRun(stage, self.today, self.state, guard=GUARD_LEVEL, why=why, forced=self._forced(stage))
         except CodexError as error:
-            self._settle(self._unstarted(stage, error.problems))
+            self._settle(self._unstarted(stage, error.problems, error.exit_code))
         except OSError as error:
             problem = Problem("stage.failed", f"stage {stage.name!r} could not be started: {error}")
-            self._settle(self._unstarted(stage, (problem,)))
+            self._settle(self._unstarted(stage, (problem,), 1))
         else:
             self.running[run.done] = run
             self.selector.register(run.done, selectors.EVENT_READ)
 
-    def _unstarted(self, stage: StageSpec, problems: tuple[Problem, ...]) -> StageReport:
+    def _unstarted(self, stage: StageSpec, problems: tuple[Problem, ...], code: int) -> StageReport:
         why = tuple(problem.message for problem in problems)
         write_failure(self.state, stage.name, outcome="failed", why=why, at=datetime.now(UTC), seconds=0)
-        return StageReport(stage.name, "failed", why, exit=1, problems=name_stage(stage.name, problems))
+        return StageReport(stage.name, "failed", why, exit=code, problems=name_stage(stage.name, problems))
 
     def _forced(self, stage: StageSpec) -> bool:
         return self.options.force_all or stage.name in self.options.force

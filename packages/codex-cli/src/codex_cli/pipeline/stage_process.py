@@ -57,6 +57,7 @@ def _run(job: Job, result: Result) -> None:
         pin=result.sources.__setitem__,
         root=job.root,
         runs=job.runs,
+        forced=job.forced,
         targets=job.targets,
         attestation=job.attestation,
     )
@@ -72,18 +73,17 @@ def _recorder(ledger: Ledger, result: Result) -> Callable[[Decision], None]:
 
 
 def _fail(result: Result, error: Exception) -> None:
-    """Say how the stage failed: 77 if a refusal is behind it, even one that a library wrapped; otherwise 1."""
+    """Say how the stage failed: 77 if a refusal is behind it, even one that a library wrapped."""
     refused = _refusal_behind(error)
     if refused is not None:
         result.refusal, result.fallbacks = refused.decision, refused.fallbacks
     known = refused or error
     if isinstance(known, CodexError):
         print(known, file=sys.stderr)
-        result.problems = known.problems
+        result.problems, result.exit = known.problems, known.exit_code
     else:
         traceback.print_exception(error)
-        result.problems = (Problem("stage.failed", f"{type(error).__name__}: {error}"),)
-    result.exit = 77 if refused is not None else 1
+        result.problems, result.exit = (Problem("stage.failed", f"{type(error).__name__}: {error}"),), 1
 
 
 def _refusal_behind(error: BaseException | None) -> PolicyRefused | None:

@@ -15,8 +15,9 @@ from codex_cli.pipeline.job import Result, make_job, read_result, write_job
 from codex_cli.pipeline.process import signal_stage, stage_environment, start_stage
 from codex_cli.pipeline.records import Record, read_json, record_bytes
 from codex_cli.pipeline.reports import StageReport, read_tail
-from codex_cli.pipeline.staging import StagingFolder, discard
+from codex_cli.pipeline.staging import StagingFolder, discard, remove
 from codex_cli.pipeline.state import write_atomically
+from codex_cli.pipeline.uses import tells_refusals
 from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, ConfigError, Problem, StageFailed
 from codex_core.ledger import Ledger
@@ -63,6 +64,7 @@ class StageRun:
         self._state = state
         self._guard = guard
         self._why = why
+        self._forced = forced
         self._began = time.monotonic()
         self._at = datetime.now(UTC)
         if not forced:
@@ -149,7 +151,15 @@ class StageRun:
             return start_stage(self.stage, folder=folder, log=log, environment=environment)
         job_file = os.memfd_create("job")
         try:
-            job = make_job(pipeline, self.stage, folder=folder, state=self._state, guard=self._guard, now=self._at)
+            job = make_job(
+                pipeline,
+                self.stage,
+                folder=folder,
+                state=self._state,
+                guard=self._guard,
+                now=self._at,
+                forced=self._forced,
+            )
             write_job(job_file, job)
             handed = (job_file, self._result_file)
             return start_stage(self.stage, folder=folder, log=log, environment=environment, handed=handed)
@@ -193,16 +203,18 @@ class StageRun:
         return self._report(result, state="ran", why=why, outputs=outputs)
 
     def _write_refusal(self, result: Result) -> None:
-        """Make the outputs of a refused stage say so, those that it did not write itself."""
+        """Make the outputs of a refused stage say so: what it had written of them by then is no output."""
         decision = result.refusal and result.refusal.to_json()
         fallbacks = [fallback.to_json() for fallback in result.fallbacks]
         text = canonical_json({"schema": "codex.refusal/1", "decision": decision, "fallbacks": fallbacks}) + b"\n"
         for name in self.stage.outputs:
             path = self._folder.path / name
-            if not path.exists():
-                file = path if path.suffix == ".json" else path / "refusal.json"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(text)
+            if os.path.lexists(path) and tells_refusals(self.stage.uses, self._today.pipeline.root):
+                continue
+            remove(path)
+            file = path if path.suffix == ".json" else path / "refusal.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text)
 
     def _why_recorded(self, result: Result) -> tuple[str, ...]:
         """What the policy answered, where the stage's state does not say it."""
@@ -237,7 +249,7 @@ class StageRun:
         return replace(
             self._report(result, state=state, why=why),
             log=log,
-            exit=77 if result.refusal else 1,
+            exit=result.exit or 1,
             problems=name_stage(self.stage.name, result.problems),
         )
 

@@ -111,6 +111,14 @@ def discard(place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
+def remove(path: Path) -> None:
+    """Remove what stands at ``path``, a file or a folder, if anything does."""
+    if path.is_dir() and not path.is_symlink():
+        discard(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _make_writable(path: Path) -> None:
     """Let the owner rename and remove what is in ``path``: copies of inputs are read-only folders."""
     for folder in (item for item in _everything(path) if item.is_dir() and not item.is_symlink()):

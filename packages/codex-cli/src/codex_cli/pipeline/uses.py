@@ -14,7 +14,7 @@ from codex_core import code
 from codex_core.digest import digest_file
 from codex_core.errors import PluginError, PluginUnknown
 from codex_core.registry import Registry
-from codex_core.stage import PluginUser, Stage, StageFamily
+from codex_core.stage import PluginUser, RefusalTeller, Stage, StageFamily
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,6 +94,12 @@ def code_digest(uses: str, root: Path) -> str:
         return digest_file(function_file(uses, root))
     stage = load_stage(uses, root)
     return code.code_digest(stage, *(stage.plug_ins() if isinstance(stage, PluginUser) else ()))
+
+
+def tells_refusals(uses: str | None, root: Path) -> bool:
+    """Whether the outputs of the stage ``uses`` themselves say why it was refused."""
+    stage = None if uses is None or is_function(uses) else load_stage(uses, root)
+    return stage is not None and isinstance(stage, RefusalTeller) and stage.tells_refusals
 
 
 def validate_params(stage: Stage, params: Mapping[str, object]) -> Any:  # Any: an instance of the stage's own model

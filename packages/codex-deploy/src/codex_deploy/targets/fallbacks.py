@@ -5,17 +5,15 @@ A target on this machine is usable whatever stands there now, so that the answer
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from codex_core.errors import UrlError
+from codex_core.fallbacks import fallback_names
 from codex_core.registry import Registry
 from codex_core.status import TargetFallback
 from codex_deploy.targets.repository import parse_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from codex_core.status import TargetConfig, TargetContext
 
 _LOCAL = ("dir", "oci-layout")
@@ -28,17 +26,6 @@ def enumerate_fallbacks(target: TargetConfig, context: TargetContext) -> tuple[T
         TargetFallback(order, name, *_usable(context.targets.get(name), context, kinds))
         for order, name in enumerate(fallback_names(target, context.targets), 1)
     )
-
-
-def fallback_names(target: TargetConfig, targets: Mapping[str, TargetConfig]) -> Iterator[str]:
-    """The names of the fallbacks of ``target``, in order, also of those that no table has."""
-    pending, seen = deque(target.fallbacks), {target.name}
-    while pending:
-        name = pending.popleft()
-        if name not in seen:
-            seen.add(name)
-            yield name
-            pending.extend(targets[name].fallbacks if name in targets else ())
 
 
 def _usable(config: TargetConfig | None, context: TargetContext, kinds: tuple[str, ...]) -> tuple[bool, str]:
