@@ -13,10 +13,6 @@ from codex_core.errors import UsageError
 from codex_deploy.drafts import draft_of, publish
 
 
-def nothing() -> None:
-    """What may always be replaced."""
-
-
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -27,7 +23,7 @@ def test_a_draft_takes_its_place_whole(tmp_path: Path) -> None:
         (draft / "sub").mkdir()
         (draft / "sub" / "file").write_text("new")
         assert not place.exists()
-        publish(draft, place, check=nothing)
+        publish(draft, place, check=lambda: None)
     assert (place / "sub" / "file").read_text() == "new"
     assert names(place.parent) == ["place"]
 
@@ -37,7 +33,7 @@ def test_what_stood_there_is_replaced_and_removed(tmp_path: Path) -> None:
     (tmp_path / "place" / "old").write_text("old")
     with draft_of(tmp_path / "place") as draft:
         (draft / "new").write_text("new")
-        publish(draft, tmp_path / "place", check=nothing)
+        publish(draft, tmp_path / "place", check=lambda: None)
     assert names(tmp_path / "place") == ["new"]
     assert names(tmp_path) == ["place"]
 
@@ -101,5 +97,5 @@ def test_the_folder_around_the_place_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     with draft_of(tmp_path / "link" / "place") as draft:
-        publish(draft, tmp_path / "link" / "place", check=nothing)
+        publish(draft, tmp_path / "link" / "place", check=lambda: None)
     assert names(tmp_path / "real") == ["place"]
