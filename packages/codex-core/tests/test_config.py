@@ -117,7 +117,7 @@ codex.toml:10:1: 'expires' in rule 'models' must be a date such as 2027-01-31, n
 codex.toml:11:1: unknown key 'reasons' in rule 'models'; did you mean 'reason'?
 codex.toml:13:10: rule 'models' has no 'verbs'; add verbs = ["read"]
 codex.toml:14:1: two rules have the id 'models'; give it another: the rule on line 5 has this one
-codex.toml:15:1: 'url' in rule 'models' must be text, not 3
+codex.toml:15:1: 'url' in rule 'models' must be text, not 3; write url = "https://models.example:443/**"
 codex.toml:16:1: unknown key 'verb' in rule 'models'; did you mean 'verbs'?
 codex.toml:18:10: rule 'a b' has no 'url'; add url = "https://models.example:443/**"
 codex.toml:18:10: rule 'a b' has no 'verbs'; add verbs = ["read"]
@@ -201,7 +201,7 @@ def test_all_mistakes_are_said_at_once_each_at_its_key() -> None:
         ("[policy]\ndeny = [3]\n", "f:2:9: deny rule 1 must be a table, not 3"),
         (
             "[[policy.allow]]\nid = 3\nurl = 'http://h:80/'\nverbs = ['read']\n",
-            "f:2:1: 'id' in allow rule 1 must be text, not 3",
+            "f:2:1: 'id' in allow rule 1 must be text, not 3; write id = \"models\"",
         ),
     ],
 )
@@ -299,7 +299,7 @@ def _say(text: str) -> list[str]:
         ("names = ['a', 1]", "f:2:15: item 2 of 'names' in w must be text, not 1"),
         ("names = ['a', 'b', 'c']", "f:2:1: 'names' in w must have at most 2 items"),
         ("inner = 3", "f:2:1: 'inner' in w must be a table, not 3"),
-        ("inner = {}", "f:2:1: 'inner' in w has no 'size'"),
+        ("inner = {}", "f:2:1: 'inner' in w has no 'size'; add a line size = .."),
         ("inner = {size = 1, sise = 2}", "f:2:20: unknown key 'sise' in 'inner' in w; did you mean 'size'?"),
         ("inner.size = []", "f:2:7: 'inner.size' in w must be a whole number, not a list"),
         ("many = [{size=1}, {size={}}]", "f:2:20: 'size' of item 2 of 'many' in w must be a whole number, not a table"),

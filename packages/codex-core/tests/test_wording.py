@@ -69,7 +69,7 @@ def test_missing_key_comes_with_an_example_where_there_is_one() -> None:
     details = [{"type": "missing", "loc": (key,), "msg": ""} for key in ("a", "b")]
     assert list(describe(details, {}, "w", lambda _: {"a": ["read"], "b": None})) == [
         Said((), "w has no 'a'", 'add a = ["read"]'),
-        Said((), "w has no 'b'", None),
+        Said((), "w has no 'b'", "add a line b = .."),
     ]
 
 

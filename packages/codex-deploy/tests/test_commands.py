@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from codex_core.command import Reply
-from codex_core.errors import UsageError, VerificationError
+from codex_core.errors import DeploymentFailed, UsageError, VerificationError
 from codex_core.ledger import read
 from codex_core.status import Bundle
 from codex_deploy.command_list import COMMANDS
@@ -161,6 +161,18 @@ def test_an_unknown_target_is_a_usage_error_with_the_nearest_name(
     (project / "codex.toml").unlink()
     with pytest.raises(UsageError, match=r"add \[targets.local\]"):
         answer("deploy", "status", "--target", "local")
+
+
+def test_apply_takes_the_plan_that_was_looked_at_and_no_other(project: Path, bundle: Bundle) -> None:
+    planned = answer("deploy", "plan", "bundle", "--target", "local", "--json")
+    spec = planned.body["status"]["spec"]  # type: ignore[index]  # a status block
+    assert f"plan {spec['plan']}, which" in planned.text
+    with pytest.raises(DeploymentFailed, match="was asked for; look at it with `codex deploy plan`"):
+        answer("deploy", "apply", "bundle", "--target", "local", "--plan", f"sha256:{'0' * 64}")
+    assert not (project / "served").exists()
+    assert answer("deploy", "apply", "bundle", "--target", "local", "--plan", spec["plan"]).exit == 0
+    with pytest.raises(DeploymentFailed, match="the plan is sha256:"):
+        answer("deploy", "apply", "bundle", "--target", "local", "--plan", spec["plan"])
 
 
 def test_a_tampered_bundle_is_not_planned_for(project: Path) -> None:

@@ -228,6 +228,14 @@ def test_a_bundle_that_holds_somebody_s_file_is_not_replaced(
     assert (bundle.path / place).read_text() == "years of work"
 
 
+@pytest.mark.parametrize("output", ["model/inside", "model", "."])
+def test_a_bundle_and_its_model_do_not_lie_in_one_another(model: Path, tmp_path: Path, output: str) -> None:
+    before = digest_folder(model)
+    with pytest.raises(UsageError):
+        pack(model, output=tmp_path / output)
+    assert digest_folder(model) == before
+
+
 def test_what_somebody_puts_there_while_it_is_packed_is_not_replaced(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -380,24 +380,70 @@ def test_a_model_folder_is_a_checkpoint(model: Path) -> None:
     assert (damaged(model), verify(model).digest) == (["manifest.json"], None)
 
 
-SET_ASIDE = "checkpoints/damaged-step-00000003"
+STEP, OTHER = "checkpoints/step-00000020", "checkpoints/step-00000021"
+SET_ASIDE = "checkpoints/damaged-step-00000019"
 
 
-def test_a_run_is_checked_with_its_checkpoints_and_its_model(tmp_path: Path, make_model: Callable[..., Path]) -> None:
+@pytest.fixture
+def run(tmp_path: Path, make_model: Callable[..., Path]) -> Path:
+    """A finished run with a checkpoint, one that was set aside, one half written, and a model."""
     run = tmp_path / "run"
-    for name in ("checkpoints/step-1", "checkpoints/step-2", "checkpoints/.step-3.draft", SET_ASIDE, "model"):
+    for name in (STEP, "checkpoints/.step-00000021.draft", SET_ASIDE, "model"):
         make_model(run / name)
-    (run / "run.json").write_bytes(canonical_json({"schema": "codex.run/1", "step": 2}) + b"\n")
+    made_from = json.loads((run / STEP / "manifest.json").read_bytes())["made_from"]
+    write_run(run, state="finished", step=20, identity={"made_from": made_from}, inexact=[])
     (run / "events.ndjson").write_text("{}\n")
+    return run
+
+
+def write_run(run: Path, **changed: object) -> None:
+    file = run / "run.json"
+    before = json.loads(file.read_bytes()) if file.exists() else {"schema": "codex.run/1"}
+    file.write_bytes(canonical_json({**before, **changed}) + b"\n")
+
+
+def test_a_run_is_checked_with_its_checkpoints_and_its_model(run: Path) -> None:
     found = verify(run)
     assert (found.kind, found.digest, found.problems) == ("run", None, ())
-    for name in ("checkpoints/step-1", "checkpoints/.step-3.draft", SET_ASIDE, "model"):
+    for name in (STEP, "checkpoints/.step-00000021.draft", SET_ASIDE, "model"):
         (run / name / "config.json").write_text("{}")
-    assert damaged(run) == ["checkpoints/step-1/config.json", "model/config.json"]
-    (run / "run.json").write_text("{}")
-    assert "run.json" in damaged(run)
+    assert damaged(run) == [f"{STEP}/config.json", "model/config.json"]
     (run / "model" / "manifest.json").unlink()
     assert "model/manifest.json" in damaged(run)
+    (run / "run.json").write_text("{}")
+    assert "run.json" in damaged(run)
+
+
+def test_a_run_s_checkpoints_and_model_are_made_from_what_it_says(run: Path, make_model: Callable[..., Path]) -> None:
+    shutil.rmtree(run / STEP)
+    make_model(run / STEP, seed=5)
+    assert damaged(run) == [f"{STEP}/manifest.json"]
+    shutil.rmtree(run / "model")
+    make_model(run / "model", seed=6)
+    assert damaged(run) == [f"{STEP}/manifest.json", "model/manifest.json"]
+    write_run(run, inexact=[{"step": 3, "differences": ["seed: 5 -> 7"]}])  # then that is told there
+    assert damaged(run) == []
+
+
+def test_a_run_s_checkpoints_are_of_the_steps_in_their_names_and_in_its_file(run: Path) -> None:
+    (run / STEP).rename(run / OTHER)
+    assert damaged(run) == [f"{OTHER}/manifest.json"]
+    (run / OTHER).rename(run / STEP)
+    write_run(run, step=21)
+    assert damaged(run) == ["run.json"]
+    write_run(run, step=19)
+    assert damaged(run) == ["run.json"]
+    write_run(run, state="running")  # killed between a checkpoint and run.json
+    assert damaged(run) == []
+    write_run(run, step=20, state="finished")
+    shutil.rmtree(run / STEP)
+    assert damaged(run) == ["run.json"]
+
+
+@pytest.mark.parametrize("changed", [{"identity": 3}, {"step": "many"}, {"inexact": None, "identity": {}}])
+def test_a_run_json_of_another_shape_is_named(run: Path, changed: dict[str, object]) -> None:
+    write_run(run, **changed)
+    assert damaged(run) == ["run.json"]
 
 
 def test_requiring_what_does_not_verify_raises_with_every_file(bundle: Bundle) -> None:

@@ -132,7 +132,7 @@ def test_a_killed_run_is_shown_as_killed(data: Path) -> None:
 
 
 def test_list_shows_the_runs_below_a_folder_and_show_one(data: Path) -> None:
-    assert codex("train", "list").text == "there are no runs below runs"
+    assert codex("train", "list").text == "there are no runs below runs; name a folder: codex train list DIR"
     for name in ("runs/b", "runs/deep/a"):
         codex("train", "start", "--data", data, "--dir", name, *SMALL, "--threads", "1")
     Path("runs/deep/a/checkpoints/run.json").write_text("not looked at: a run holds no runs")

@@ -17,7 +17,7 @@ from codex_train.recovery import Recovery, recover
 def write(folder: Path, *steps: int) -> None:
     for step in steps:
         states = {"model": {"w": torch.full((3,), float(step))}}
-        write_checkpoint(folder, Checkpoint(step, states, {"step": step}), Identity({}, {}))
+        write_checkpoint(folder, Checkpoint(step, states, {"step": step}, Identity({}, {})))
 
 
 def damage(folder: Path, step: int) -> None:
@@ -78,6 +78,15 @@ def test_what_killed_processes_left_half_written_goes(tmp_path: Path) -> None:
     (tmp_path / ".step-00000002.notes").write_bytes(b"a person's")
     recover(tmp_path)
     assert names(tmp_path) == [".DS_Store", ".step-00000002.notes", "step-00000001"]
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_damaged(tmp_path: Path) -> None:
+    write(tmp_path, 1, 2)
+    place_of(tmp_path, 2).rename(place_of(tmp_path, 3))
+    found = recover(tmp_path)
+    assert found.checkpoint is not None
+    assert found.checkpoint.step == 1
+    assert found.damage == ("step-00000003 is of step 2, so it was not written there",)
 
 
 def test_pruning_keeps_the_newest(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,7 +196,7 @@ def test_a_signal_ends_it_with_the_status_of_a_process_that_the_signal_ended(tmp
         go()
     assert (caught.value.code, caught.value.step) == (143, 1)
     assert said == [
-        f"{tmp_path / 'run'}: SIGTERM ended the run after step 1, which is saved; start it again to go on from there"
+        f"{tmp_path / 'run'}: SIGTERM ended the run after step 1, which is saved; the next start goes on from there"
     ]
 
 
@@ -259,6 +260,8 @@ def test_what_has_no_state_or_comes_too_late_is_not_tracked(tmp_path: Path) -> N
     with Run(tmp_path / "run") as run:
         with pytest.raises(ConfigError, match="number, a int, has no state"):
             run.track(number=3)
+        with pytest.raises(ConfigError, match=r"'\.\./x' cannot name what is tracked"):
+            run.track(**{"../x": torch.nn.Linear(1, 1)})
         with pytest.raises(ConfigError, match="'run' is the name of the run's own state"):
             run.track(run=torch.nn.Linear(1, 1))
         with pytest.raises(ConfigError, match="there is no step to log yet"):
@@ -307,32 +310,97 @@ class Own:
         return index
 
 
-def resumed(folder: Path, data: Any, **options: Any) -> tuple[list[str], list[object]]:  # Any: data of each kind
-    """Begin a run, and go on with it: what the second one says, and what its events say of the first resume."""
-    for until, said in ((2, []), (None, list[str]())):
+def resumed(
+    folder: Path, data: Any, *, tracked: bool = True, **options: Any
+) -> tuple[list[str], list[object]]:  # Any: data of each kind, and what Run takes
+    """Begin a run, go on with it, and again: what each resume says, and what its events say of exactness."""
+    said: list[str] = []
+    for until in (2, 2, None):
         with Run(folder, save_every=1, say=said.append, **options) as run:
-            for _ in run.batches(data, batch_size=5, epochs=2):
+            if tracked:
+                run.track(model=torch.nn.Linear(1, 1))
+            for _ in run.batches(data, batch_size=2, epochs=2):
                 run.log(loss=1.0)
-                if run.step == until:
+                if run.step == (until or 99):
                     break
     return said, [event.values["exact"] for event in read_events(folder / "events.ndjson") if event.kind == "resume"]
 
 
 def test_a_resume_says_that_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     said, exact = resumed(tmp_path / "run", DATA, code_digest="sha256:00")
-    told = f"{tmp_path / 'run'}: going on from step 1 of 4, to the bits of a run that was never stopped"
-    assert (said, exact) == ([told], [True])
+    told = f"{tmp_path / 'run'}: going on from step 1 of 10, to the bits of a run that was never stopped"
+    assert (said, exact) == ([told, told], [True, True])
+    assert read_run(tmp_path / "run").inexact == ()
 
 
-def test_a_resume_with_data_of_unknown_digest_says_so(tmp_path: Path) -> None:
-    said, exact = resumed(tmp_path / "run", Own(), code_digest="sha256:00")
-    told = (
-        f"{tmp_path / 'run'}: going on from step 1 of 4; whether to the same bits is not known, for the data may have "
-        "changed: tell it by data=PATH or data_digest="
-    )
-    assert (said, exact) == ([told], [False])
-    said, exact = resumed(tmp_path / "told", Own(), code_digest="sha256:00", data_digest="sha256:11")
-    assert exact == [True]
+UNKNOWN = "whether to the same bits is not known, for the {} may have changed: {}"
+
+
+@pytest.mark.parametrize(
+    ("data", "tracked", "told"),
+    [
+        (Own(), True, UNKNOWN.format("data", "tell it by data=PATH or data_digest=")),
+        (DATA, False, UNKNOWN.format("model", "run.track(model=.., opt=..) keeps it in checkpoints")),
+    ],
+)
+def test_a_resume_of_which_nobody_knows_says_so_and_run_json_keeps_it(
+    data: Any,  # Any: data of each kind
+    tracked: bool,
+    told: str,
+    tmp_path: Path,
+) -> None:
+    said, exact = resumed(tmp_path / "run", data, tracked=tracked, code_digest="sha256:00")
+    assert said == [f"{tmp_path / 'run'}: going on from step 1 of 10; {told}"] * 2
+    assert exact == [False, False]
+    differences = [f"{'data' if tracked else 'model'}: not known to be the same"]
+    assert [dict(one) for one in read_run(tmp_path / "run").inexact] == [{"step": 1, "differences": differences}] * 2
+
+
+def test_data_whose_digest_is_told_is_known(tmp_path: Path) -> None:
+    said, exact = resumed(tmp_path / "run", Own(), code_digest="sha256:00", data_digest="sha256:11")
+    assert (len(said), exact) == (2, [True, True])
+
+
+def test_a_checkpoint_of_another_run_is_refused_with_the_difference(tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("other", 2)):
+        train(tmp_path / name, until=3, save_every=1, seed=seed, code_digest="sha256:0")
+    checkpoints = tmp_path / "one" / "checkpoints"
+    shutil.rmtree(checkpoints)
+    shutil.copytree(tmp_path / "other" / "checkpoints", checkpoints)
+    with pytest.raises(ConfigError, match="the checkpoint of step 2 is of another run: seed: 2 -> 1; put"):
+        train(tmp_path / "one", seed=1, code_digest="sha256:0")
+
+
+def test_a_checkpoint_from_before_an_inexact_resume_is_the_run_s_own(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(folder, until=3, save_every=1, seed=1, code_digest="sha256:0")
+    train(folder, until=3, save_every=99, seed=2, code_digest="sha256:0", allow_inexact=True)  # left without a save
+    assert train(folder, seed=2, code_digest="sha256:0").step == 6
+
+
+def test_a_run_that_is_asked_to_end_before_it_stands_is_refused(tmp_path: Path) -> None:
+    train(tmp_path / "run", code_digest="sha256:0")  # two epochs of three batches
+    with Run(tmp_path / "run", code_digest="sha256:0") as run:
+        run.track(model=torch.nn.Linear(2, 1))
+        with pytest.raises(ConfigError, match="the run has taken 6 steps already, and is asked for 3; ask for as many"):
+            next(iter(run.batches(DATA, batch_size=4, epochs=1)))
+    with Run(tmp_path / "run", code_digest="sha256:0") as run:
+        run.track(model=torch.nn.Linear(2, 1))
+        assert len(list(run.batches(DATA, batch_size=4, epochs=3))) == 3  # more is welcome
+
+
+@pytest.mark.parametrize("data", [iter([1]), {"x": DATA}, None, 3])
+def test_data_that_gives_no_example_by_its_number_is_refused(data: Any, tmp_path: Path) -> None:  # Any: wrong data
+    with Run(tmp_path / "run") as run, pytest.raises(ConfigError, match="gives no example by its number"):
+        run.batches(data, batch_size=1)
+
+
+def test_a_loss_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    with Run(tmp_path / "run") as run:
+        for _ in run.batches(DATA, batch_size=5):
+            with pytest.raises(ConfigError, match="the loss is 'low', which is no number"):
+                run.log(loss="low")
+            run.log(loss=0.5, note="low")
 
 
 def test_data_that_is_given_in_another_way_is_refused(tmp_path: Path) -> None:
@@ -350,6 +418,8 @@ from codex_train import Run
 if not os.path.exists("cache"):
     import prepare
 run = Run("run", save_every=1)
+import torch
+run.track(model=torch.nn.Linear(1, 1))
 for batch in run.batches(list("abcdef"), batch_size=1):
     import helper
     run.log(loss=0.5)
@@ -401,7 +471,7 @@ def test_the_resume_after_an_inexact_one_is_inexact_too(tmp_path: Path) -> None:
     for until, seed, more in ((2, 1, {}), (3, 2, {"allow_inexact": True}), (None, 2, {})):
         train(tmp_path / "run", until=until, save_every=1, seed=seed, code_digest="sha256:0", say=said.append, **more)
     assert said[-1].endswith(
-        "going on from step 2 of 6; its bits are not those of a run that was never stopped since step 1"
+        "going on from step 2 of 6; since step 1 its bits may not be those of a run that was never stopped"
     )
     events = read_events(tmp_path / "run" / "events.ndjson")
     assert [event.values["exact"] for event in events if event.kind == "resume"] == [False, False]

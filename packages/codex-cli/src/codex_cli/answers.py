@@ -105,6 +105,20 @@ def _json_text(name: str, reply: Reply) -> str:
     return json.dumps({"schema": schema, "exit": reply.exit, "errors": errors, **reply.body}, allow_nan=False)
 
 
+_WRITABLE = "name a place that you can write to"
+_NEXT_STEPS = {
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
+    errno.EROFS: _WRITABLE,
+    errno.ENOSPC: "free some space on that disk, and do it again",
+    errno.EDQUOT: "free some of your space on that disk, and do it again",
+    errno.ENOENT: "look whether it is spelled right",
+    errno.EEXIST: "a file stands where a folder is needed: name another place, or move it away",
+    errno.ENOTDIR: "a file stands where a folder is needed: name another place, or move it away",
+}
+"""What a person can do about an error of the file system."""
+
+
 def _failure(exit_code: int, *problems: Problem) -> Reply:
     return Reply({}, exit=exit_code, errors=problems)
 
@@ -120,7 +134,8 @@ def _from_os_error(error: OSError) -> Reply:
     code = f"os.{errno.errorcode.get(error.errno or 0, 'error').lower()}"
     reason = error.strerror or str(error) or type(error).__name__
     paths = [os.fsdecode(path) for path in (error.filename, error.filename2) if isinstance(path, str | bytes)]
-    return _failure(1, Problem(code, f"{' -> '.join(map(repr, paths))}: {reason}" if paths else reason))
+    message = f"{' -> '.join(map(repr, paths))}: {reason}" if paths else reason
+    return _failure(1, Problem(code, message, _NEXT_STEPS.get(error.errno or 0)))
 
 
 def _from_fault(error: Exception, environ: Mapping[str, str]) -> Reply:

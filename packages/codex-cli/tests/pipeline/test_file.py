@@ -127,6 +127,36 @@ def test_a_circle_is_named(project: MakeProject) -> None:
     assert "input 'gone' of stage 'a' does not exist" in missing
 
 
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("pull.form=x", "-P: unknown key 'form' in 'with' of stage 'pull'; did you mean 'from'?"),
+        ("pull.include=3", "-P: 'include' in 'with' of stage 'pull' must be a list, not 3"),
+    ],
+)
+def test_a_mistake_of_a_parameter_on_the_command_line_is_told_of_it_and_not_of_the_file(
+    project: MakeProject, word: str, told: str
+) -> None:
+    text = """
+        [stores.m]
+        url = "file:mirror"
+        [stages.pull]
+        uses = "connectors.pull"
+        with = { from = "store://m" }
+        outputs = ["out"]
+    """
+    made = project({"codex.toml": stages(text)})
+    with pytest.raises(UsageError) as caught:
+        read_pipeline(made.root / "codex.toml", [word])
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.column) == (None, None, None)
+    assert str(problem).startswith(told)
+    made.write({"codex.toml": stages(text).replace("[stores.m]", "[stores.n]")})
+    with pytest.raises(ConfigError) as wrong:
+        read_pipeline(made.root / "codex.toml", [word])
+    assert {one.line for one in wrong.value.problems} != {None}  # the file's own mistakes come first
+
+
 def test_a_command_of_a_wrong_type_is_one_mistake(project: MakeProject) -> None:
     (found,) = mistakes(project({"codex.toml": stages("[stages.a]\ncommand = 3\n")}))
     assert "command" in found

@@ -508,6 +508,19 @@ def test_a_run_ends_with_the_code_of_the_first_stage_that_failed(project: MakePr
     assert (report.exit, states(report), report.stages[0].why) == (code, {"f": "failed"}, ("it is so",))
 
 
+def test_what_a_stage_says_of_its_files_names_them_as_the_project_does(project: MakeProject) -> None:
+    steps = """
+        from codex_core.errors import ConfigError
+
+        def fail(ctx, params):
+            raise ConfigError(f"{ctx.inputs[0]} is wrong", hint=f"see {ctx.outputs[0]}")
+    """
+    text = '[pipeline]\nname = "p"\n[stages.f]\nuses = "steps:fail"\ninputs = ["in/x"]\noutputs = ["out/f"]\n'
+    report = project({"codex.toml": text, "steps.py": steps, "in/x": ""}).run()
+    (problem,) = report.stages[0].problems
+    assert (problem.message, problem.hint) == ("stage 'f': in/x is wrong", "see out/f")
+
+
 def test_another_store_behind_a_recorded_refusal_makes_it_stale(project: MakeProject) -> None:
     text = """
         [pipeline]

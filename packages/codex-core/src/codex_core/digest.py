@@ -62,6 +62,9 @@ def digest_stream(stream: BinaryIO) -> str:
     return f"sha256:{sha256.hexdigest()}"
 
 
+_NO_LINK = "put a regular file in its place, or remove it"
+
+
 def digest_file(path: str | os.PathLike[str]) -> str:
     """The digest of a regular file's bytes; DigestError for a link or a special file, OSError as open(2) says."""
     with open_regular(path) as stream:
@@ -108,7 +111,7 @@ def digest_path(path: Path) -> str:
 def walk_files(folder: Path) -> Iterator[str]:
     """The paths of all regular files below ``folder``, relative to it; DigestError for links and special files."""
     if folder.is_symlink():
-        raise DigestError(f"{os.fspath(folder)!r} is a link, which has no digest")
+        raise DigestError(f"{os.fspath(folder)!r} is a link, which has no digest", hint=_NO_LINK)
     pending = [""]
     while pending:
         below = pending.pop()
@@ -120,7 +123,8 @@ def walk_files(folder: Path) -> Iterator[str]:
                 elif item.is_file(follow_symlinks=False):
                     yield _utf8(path)
                 else:
-                    raise DigestError(f"{os.fspath(folder / path)!r} is a link or a special file, which has no digest")
+                    message = f"{os.fspath(folder / path)!r} is a link or a special file, which has no digest"
+                    raise DigestError(message, hint=_NO_LINK)
 
 
 def open_regular(path: str | os.PathLike[str], *, dir_fd: int | None = None) -> BinaryIO:
@@ -130,7 +134,7 @@ def open_regular(path: str | os.PathLike[str], *, dir_fd: int | None = None) -> 
         descriptor = os.open(path, flags, dir_fd=dir_fd)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise DigestError(f"{os.fspath(path)!r} is a link, which has no digest") from error
+            raise DigestError(f"{os.fspath(path)!r} is a link, which has no digest", hint=_NO_LINK) from error
         if error.errno == errno.ENXIO:  # a socket
             raise DigestError(f"{os.fspath(path)!r} is not a regular file, so it has no digest") from error
         raise

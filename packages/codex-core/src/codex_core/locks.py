@@ -26,13 +26,13 @@ class Lock:
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError:
             pid = os.pread(self._descriptor, 32, 0).decode(errors="replace")
             self.close()
             raise RunLocked(
                 f"another process works in {where} (pid {pid if pid.isdigit() else 'unknown'})",
                 hint="wait for it to end, or end it; nothing needs unlocking afterwards",
-            ) from error
+            ) from None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
         _held.add(self)

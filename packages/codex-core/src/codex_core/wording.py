@@ -108,6 +108,8 @@ def describe(
     hints: dict[KeyPath, str | None] = {}
     for detail in details:
         path = existing_path(detail["loc"], data)
+        if _is_echo(detail):
+            continue
         if detail["type"] == "missing":
             yield _missing(path, detail["loc"], where, keys_at(path))
         elif detail["type"] == "extra_forbidden":
@@ -116,7 +118,7 @@ def describe(
             yield _own_words(detail, path, where)
         else:
             wanted.setdefault(path, []).append(want)
-            hints[path] = hints.get(path) or _near_choice(detail)
+            hints[path] = hints.get(path) or _near_choice(detail) or _example(path, keys_at)
     for path, wants in wanted.items():
         instead = f", not {shown(_at(data, path))}" if wants[0].startswith("be ") else ""
         want = " or ".join(dict.fromkeys(wants)).replace(" or be ", " or ")
@@ -126,9 +128,8 @@ def describe(
 def _missing(path: KeyPath, loc: KeyPath, where: str, keys: Mapping[str, object]) -> Said:
     key = loc[-1]
     example = keys.get(str(key))
-    return Said(
-        path, f"{subject(path, where)} has no {key!r}", f"add {key} = {json.dumps(example)}" if example else None
-    )
+    hint = f"add {key} = {json.dumps(example)}" if example else f"add a line {key} = .."
+    return Said(path, f"{subject(path, where)} has no {key!r}", hint)
 
 
 def _unknown(path: KeyPath, where: str, keys: Mapping[str, object]) -> Said:
@@ -185,6 +186,19 @@ def _want(detail: Mapping[str, Any]) -> str | None:  # Any: pydantic's own
         )
     family = _ABOUT_TYPE.fullmatch(kind)
     return _TYPES.get(family[1]) if family else None
+
+
+def _is_echo(detail: Mapping[str, Any]) -> bool:  # Any: pydantic's own
+    """Whether this only says that a list is too short without its items that are wrong, which are told themselves."""
+    found = detail.get("input")
+    return detail["type"] == "too_short" and isinstance(found, list) and len(found) >= detail["ctx"]["min_length"]
+
+
+def _example(path: KeyPath, keys_at: Callable[[KeyPath], Mapping[str, object]]) -> str | None:
+    if not path or not isinstance(path[-1], str):
+        return None
+    example = keys_at(path[:-1]).get(path[-1])
+    return f"write {path[-1]} = {json.dumps(example)}" if example else None
 
 
 def _near_choice(detail: Mapping[str, Any]) -> str | None:  # Any: pydantic's own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from codex_core.command import Reply
@@ -101,6 +102,12 @@ def _told(layout: Layout) -> list[str]:
     rows += [(name, value) for name, value in sorted(statement.environment.items())]
     if layout.checkpoint is not None:
         rows.append(("steps", str(layout.checkpoint.step)))
-        rows += [(f"made from {name}", str(value)) for name, value in sorted(layout.checkpoint.made_from.items())]
+        rows += [(f"made from {name}", _value(value)) for name, value in sorted(layout.checkpoint.made_from.items())]
+        if (inexact := layout.checkpoint.environment.get("inexact")) is not None:
+            rows.append(("inexact", str(inexact)))
     rows += [(one.annotations[TITLE], one.digest) for one in layout.attestation.layers]
     return [table(rows)]
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -71,9 +71,16 @@ def plan(path: BundlePath, target: Target, json: Json = False) -> Reply:
 
 
 @deploy.command("apply")
-def apply(path: BundlePath, target: Target, json: Json = False) -> Reply:
+def apply(
+    path: BundlePath,
+    target: Target,
+    plan: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="Apply this plan, as `codex deploy plan` told it, or nothing.")
+    ] = None,
+    json: Json = False,
+) -> Reply:
     """Deploy BUNDLE; ends with 77, and the status block on stdout, if the policy refuses it."""
-    return deploy_commands.apply(path, target)
+    return deploy_commands.apply(path, target, plan)
 
 
 @deploy.command("status")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codex_core.command import Reply
+from codex_core.errors import DeploymentFailed
 from codex_core.ledger import Ledger
 from codex_core.project import Project, nearest_project
 from codex_core.status import StatusBlock, TargetContext
@@ -34,13 +35,21 @@ def plan(path: Path, target_name: str) -> Reply:
     block = StatusBlock(made.spec, made.steps, ())
     rows = [(step.op, step.resource, f"{_short(step.before)} -> {_short(step.after)}", step.why) for step in made.steps]
     head = f"{made.bundle.name} {made.bundle.digest} -> {target_name} ({made.spec.kind} {made.spec.url})"
+    head += f"\nplan {made.spec.plan}, which `codex deploy apply --plan` takes"
     return Reply({"status": block.to_json()}, f"{head}\n{table(rows)}")
 
 
-def apply(path: Path, target_name: str) -> Reply:
-    """Plan and apply; 77 if the policy refuses, 1 if the target cannot take the bundle, each with the block."""
+def apply(path: Path, target_name: str, plan_digest: str | None) -> Reply:
+    """Plan and apply; 77 if the policy refuses, 1 if the target cannot take the bundle, each with the block.
+
+    DeploymentFailed, and nothing is changed, if the plan is not the one with ``plan_digest``.
+    """
     target = _Session.here().open(target_name)
-    return _answer(target.apply(target.plan(open_bundle(path), target.observe())))
+    made = target.plan(open_bundle(path), target.observe())
+    if plan_digest not in {None, made.spec.plan}:
+        message = f"the plan is {made.spec.plan} now, and {plan_digest} was asked for"
+        raise DeploymentFailed(message, hint="look at it with `codex deploy plan`, and apply again")
+    return _answer(target.apply(made))
 
 
 def status(target_name: str) -> Reply:

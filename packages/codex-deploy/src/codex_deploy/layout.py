@@ -132,7 +132,7 @@ def read_json(content: bytes) -> Any:  # Any: whatever JSON says
 
 
 def read_texts(data: Mapping[str, Any]) -> dict[str, str]:  # Any: whatever JSON says
-    """An object whose members are texts; TypeError or AttributeError if it is none."""
+    """An object whose members are texts; ValueError or AttributeError if it is none."""
     return {key: _text(value) for key, value in data.items()}
 
 
@@ -177,7 +177,7 @@ def _descriptor(data: Mapping[str, Any]) -> Descriptor:  # Any: whatever JSON sa
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise ValueError(f"{value!r} is no text")
     return value
 
 
@@ -190,4 +190,6 @@ def _canonical(value: T, content: bytes, expected: bytes) -> T:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]!r}"
+    if isinstance(error, TypeError | AttributeError):
+        return "its JSON has another shape"
     return error.message if isinstance(error, DigestError) else str(error)

@@ -80,6 +80,7 @@ def create_bundle(
     """
     statement, output = Statement(check_name(name), enforced, environment), output.absolute()
     _check_output(output)
+    _check_apart(model, output)
     found, manifest = list(_files(model, files)), _read_manifest(model)
     _check_paths(found)
     with draft_of(output) as draft:
@@ -98,6 +99,13 @@ def _check_output(output: Path) -> None:
     if not is_layout_or_nothing(output):
         message = f"{output} exists and is no bundle, so it is not overwritten"
         raise UsageError(message, hint="name another folder, or move this one away")
+
+
+def _check_apart(model: Path, output: Path) -> None:
+    """UsageError for a bundle inside of its model, or around it: packing would change the model."""
+    one, other = model.resolve(), output.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise UsageError(f"{output} and the model {model} lie in one another", hint="name a folder beside the model")
 
 
 def _files(model: Path, files: Sequence[Path]) -> Iterator[_File]:

@@ -6,8 +6,9 @@ import os
 import platform
 from typing import TYPE_CHECKING, ClassVar
 
-from codex_core.errors import ConfigError
+from codex_core.errors import ConfigError, PluginUnknown
 from codex_core.fallbacks import fallback_names
+from codex_core.registry import Registry
 from codex_core.status import TargetContext
 from codex_deploy.__about__ import __version__
 from codex_deploy.blocks import block_bytes
@@ -64,7 +65,10 @@ class ApplyStage:
         """The target and the fallbacks that its block names; UsageError, with the nearest name, if it is not there."""
         from codex_deploy.targets import find_target
 
-        target = find_target(params.target, targets)
+        target, kinds = find_target(params.target, targets), Registry("codex.targets").names()
+        if target.kind not in kinds:
+            known = ", ".join(kinds)
+            raise PluginUnknown(f"target {target.name!r} is of kind {target.kind!r}", hint=f"there are {known}")
         return {name: targets[name] for name in (target.name, *fallback_names(target, targets)) if name in targets}
 
     def __call__(self, ctx: StageContext, params: ApplyParams) -> None:

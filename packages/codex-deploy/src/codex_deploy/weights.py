@@ -115,4 +115,6 @@ def _no_constant(name: str) -> object:
 
 
 def _bad(reason: str) -> ContentRefused:
-    return ContentRefused(f"its safetensors header does not hold: {reason}", hint="write the file again; it is damaged")
+    return ContentRefused(
+        f"has a safetensors header that does not hold: {reason}", hint="write the file again; it is damaged"
+    )

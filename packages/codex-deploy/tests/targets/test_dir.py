@@ -131,8 +131,19 @@ def test_a_stranger_s_layout_with_a_status_of_its_own_is_not_replaced(bundle: Bu
     (served / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     (served / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
     (served / "status.json").write_text('{"phase":"scanned"}')
-    with pytest.raises(DeploymentFailed, match="is no deployment, so it is not replaced"):
+    with pytest.raises(DeploymentFailed, match="is no deployment, so nothing is done to it"):
         deploy(target_at(tmp_path), bundle)
+
+
+def test_the_status_of_a_deployment_with_a_file_too_many_names_it(bundle: Bundle, tmp_path: Path) -> None:
+    target = target_at(tmp_path)
+    deploy(target, bundle)
+    (target.folder / "mine.txt").write_text("mine")
+    status = target.status()
+    assert [(one.type, one.status) for one in status.conditions] == [("Ready", "False"), ("Verified", "False")]
+    assert status.conditions[1].message.startswith("mine.txt: ")
+    with pytest.raises(DeploymentFailed, match="nothing is done to it"):
+        deploy(target, bundle)
 
 
 def test_a_bundle_that_does_not_verify_is_not_called_deployed(bundle: Bundle, tmp_path: Path) -> None:

@@ -45,6 +45,11 @@ def fetcher(data: Any) -> Fetch:  # Any: the user's data, of any type with __len
 
 def count_examples(data: Any) -> int:  # Any: as above
     """How many examples ``data`` has; ConfigError if it cannot be told."""
+    is_indexed = hasattr(data, "__len__") and (hasattr(data, "__getitem__") or hasattr(data, "__getitems__"))
+    if not is_indexed or isinstance(data, dict):
+        message = f"a {type(data).__name__} gives no example by its number, so a run cannot order them"
+        hint = "give a tensor, an array, a tuple of these, a list, or a dataset: of a DataLoader its .dataset"
+        raise ConfigError(message, hint=hint)
     if not _is_columns(data):
         return len(data)
     counts = {len(column) for column in data}

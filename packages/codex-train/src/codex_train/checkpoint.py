@@ -21,6 +21,7 @@ from codex_core.digest import digest_json, list_folder
 from codex_core.errors import DigestError, VerificationError
 from codex_train.checkpoint_folder import place_of
 from codex_train.durable import draft_of, make_folder, publish_folder
+from codex_train.identity import Identity
 from codex_train.states import join, part
 from codex_train.tensor_files import first_damage, tensor_digests, write_tensors
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from codex_train.identity import Identity
     from codex_train.states import Tensors
 
 SCHEMA = "codex.run-state/1"
@@ -37,14 +37,18 @@ STATE = "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after ``step``: ``states`` by the names under which they were tracked, and ``facts`` of the run itself."""
+    """A run after ``step``: ``states`` by the names under which they were tracked, and ``facts`` of the run itself.
+
+    ``identity`` is what the run was when the checkpoint was written.
+    """
 
     step: int
     states: Mapping[str, Any]  # Any: what each object's state_dict gave
     facts: Mapping[str, Any]  # Any: numbers and text that the run notes of itself
+    identity: Identity
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint, identity: Identity) -> Path:
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write ``checkpoint`` below ``folder`` and return its place; after a crash it is there whole, or not at all.
 
     ConfigError if a state holds what cannot be kept, OSError if it cannot be written; either leaves nothing behind.
@@ -55,8 +59,9 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, identity: Identity) -
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:
-        _write_states(draft, checkpoint, identity)
-        manifest = CheckpointManifest(checkpoint.step, list_folder(draft), identity.made_from, identity.environment)
+        _write_states(draft, checkpoint)
+        made_from, environment = checkpoint.identity.made_from, checkpoint.identity.environment
+        manifest = CheckpointManifest(checkpoint.step, list_folder(draft), made_from, environment)
         (draft / MANIFEST).write_bytes(manifest_bytes(manifest))
         publish_folder(draft, place)
     except BaseException:
@@ -80,14 +85,14 @@ def read_checkpoint(place: Path) -> Checkpoint:
         if told["identity"] != _digest(manifest.step, manifest.made_from, manifest.environment):
             raise VerificationError(f"{place.name} is damaged: {MANIFEST} is not what was written")
         states = {name: join(state, _read_tensors(place, name)) for name, state in told["states"].items()}
-        return Checkpoint(manifest.step, states, told["facts"])
+        return Checkpoint(manifest.step, states, told["facts"], Identity(manifest.made_from, manifest.environment))
     except VerificationError:
         raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise VerificationError(f"{place.name} holds together, but is no state of a run: {error}") from error
 
 
-def _write_states(draft: Path, checkpoint: Checkpoint, identity: Identity) -> None:
+def _write_states(draft: Path, checkpoint: Checkpoint) -> None:
     told: dict[str, object] = {}
     digests: dict[str, dict[str, str]] = {}
     for name, state in checkpoint.states.items():
@@ -97,7 +102,7 @@ def _write_states(draft: Path, checkpoint: Checkpoint, identity: Identity) -> No
         digests[path.name] = tensor_digests(path)
     whole = {
         "schema": SCHEMA,
-        "identity": _digest(checkpoint.step, identity.made_from, identity.environment),
+        "identity": _digest(checkpoint.step, checkpoint.identity.made_from, checkpoint.identity.environment),
         "facts": dict(checkpoint.facts),
         "states": told,
         "tensors": digests,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 DIGESTED = ("data", "code")
@@ -37,6 +37,11 @@ def differences(before: Identity, after: Identity) -> tuple[str, ...]:
         *_changes(before.made_from, after.made_from, ""),
         *_changes(before.environment, after.environment, ""),
     )
+
+
+def changed_names(changes: Iterable[str]) -> set[str]:
+    """What these differences are about: ``threads`` for ``threads: 1 -> 2``."""
+    return {change.partition(":")[0] for change in changes}
 
 
 def _changes(before: Mapping[str, object], after: Mapping[str, object], within: str) -> Iterator[str]:

@@ -65,14 +65,18 @@ def view_run(path: Path) -> RunView:
     return RunView(path, file, folder.holder(), last_values(folder.events), saved)
 
 
-def find_runs(folders: tuple[Path, ...]) -> Iterator[RunView]:
-    """Every run below ``folders`` whose run.json can be read, by its path."""
+def find_runs(folders: tuple[Path, ...]) -> Iterator[RunView | ConfigError]:
+    """Every run below ``folders``, by its path; the error instead of one whose run.json cannot be read.
+
+    A run.json beside no checkpoints may be anybody's, and is passed over where it is none of ours.
+    """
     for folder in folders:
         for path, below, names in os.walk(folder):
             if RUN_FILE in names:
                 below.clear()  # a run holds no runs
                 try:
                     yield view_run(Path(path))
-                except ConfigError:
-                    continue  # somebody else's run.json
+                except ConfigError as error:
+                    if RunFolder(Path(path)).checkpoints.is_dir():
+                        yield error
             below.sort()

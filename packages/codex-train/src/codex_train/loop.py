@@ -12,6 +12,7 @@ from codex_train.checkpoint import Checkpoint, write_checkpoint
 from codex_train.checkpoint_folder import prune_checkpoints
 from codex_train.fit import OWN, check_fit, load_tracked
 from codex_train.gradients import held_gradients, restore_gradients
+from codex_train.identity import changed_names, differences
 from codex_train.journal import Journal
 from codex_train.order import Position
 from codex_train.recovery import recover
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from codex_train.run_folder import RunFolder
     from codex_train.script import Script
 
-_TELL = {"data": "data=PATH or data_digest=", "code": "code_digest="}
+_TELL = {"data": "tell it by data=PATH or data_digest=", "code": "tell it by code_digest="}
 _MOST_NAMED = 8
 """How many examples of a batch an error names."""
 
@@ -117,44 +118,64 @@ class Loop:
         if checkpoint is None:
             self._begin(Position(), logged=0).tell("start", 0, {})
             return Position()
+        self._check_own(checkpoint)
         check_fit(self._tracked, checkpoint)
         position = Position(checkpoint.step, checkpoint.facts["epoch"], checkpoint.facts["offset"])
         self.step = self._saved = checkpoint.step
         journal = self._begin(position, logged=checkpoint.facts["events"])
-        unknown = self.file.identity.unknown
-        journal.tell("resume", self.step, {"exact": not self.file.inexact and not unknown})
+        journal.tell("resume", self.step, {"exact": not self.file.inexact})
         for damage in found.damage:
             self._note(journal, "damage", f"{damage}; going on from step {self.step}")
         if self._changes:
             self._note(
                 journal, "inexact", f"its bits will not be those of an unstopped run: {', '.join(self._changes)}"
             )
-        self._say(f"{self._folder.path}: going on from step {self.step} of {self.file.steps}{self._outlook(unknown)}")
+        self._say(f"{self._folder.path}: going on from step {self.step} of {self.file.steps}{self._outlook()}")
         load_tracked(self._tracked, checkpoint)
         restore_gradients(self._tracked, checkpoint.states[OWN]["gradients"])
         restore_generators(checkpoint.states[OWN]["generators"])
         return position
 
-    def _outlook(self, unknown: tuple[str, ...]) -> str:
+    def _outlook(self) -> str:
         """What is known of the bits that will come; of bits that will differ enough was said."""
         if self._changes:
             return ""
-        if self.file.inexact:
-            return f"; its bits are not those of a run that was never stopped since step {self.file.inexact[0]['step']}"
-        if unknown:
+        if unknown := self._unknown():
             told = " and ".join(unknown)
-            hint = " and ".join(_TELL[name] for name in unknown)
-            return f"; whether to the same bits is not known, for the {told} may have changed: tell it by {hint}"
+            hint = " and ".join(unknown.values())
+            return f"; whether to the same bits is not known, for the {told} may have changed: {hint}"
+        if self.file.inexact:
+            since = self.file.inexact[0]["step"]
+            return f"; since step {since} its bits may not be those of a run that was never stopped"
         return ", to the bits of a run that was never stopped"
+
+    def _unknown(self) -> dict[str, str]:
+        """What may have changed without anybody knowing, and what to do about it."""
+        nothing = {} if self._tracked else {"model": "run.track(model=.., opt=..) keeps it in checkpoints"}
+        return {**{name: _TELL[name] for name in self.file.identity.unknown}, **nothing}
+
+    def _check_own(self, checkpoint: Checkpoint) -> None:
+        """ConfigError for a checkpoint that this run cannot have written, or that is beyond its end."""
+        now, then = self.file.identity, checkpoint.identity
+        then = replace(then, environment={**then.environment, "inexact": now.environment.get("inexact")})
+        changes = differences(then, now)
+        if foreign := changed_names(changes) - self.file.allowed - changed_names(self._changes):
+            told = ", ".join(change for change in changes if change.partition(":")[0] in foreign)
+            hint = "put the run's own checkpoint back, or begin another run in a new folder"
+            raise ConfigError(f"the checkpoint of step {checkpoint.step} is of another run: {told}", hint=hint)
+        if not self._changes and checkpoint.step > (end := self._plan.total(Position())):
+            message = f"the run has taken {checkpoint.step} steps already, and is asked for {end}"
+            raise ConfigError(message, hint="ask for as many or more, or begin another run in a new folder")
 
     def _begin(self, position: Position, *, logged: int) -> Journal:
         """Write run.json, and open the events after the first ``logged`` bytes."""
-        changed = {"step": position.step, "differences": list(self._changes)}
+        unknown = [f"{name}: not known to be the same" for name in self._unknown()] if position.step else []
+        changed = {"step": position.step, "differences": [*self._changes, *unknown]}
         total = self._plan.total(position)
         self._write(
             steps=total,
             step=position.step,
-            inexact=(*self.file.inexact, changed) if self._changes else self.file.inexact,
+            inexact=(*self.file.inexact, changed) if changed["differences"] else self.file.inexact,
             observed={**self.file.observed, "at": self._clock()},
         )
         self._journal = Journal(self._folder.events, kept=logged, total=total, stream=sys.stderr, clock=self._clock)
@@ -171,8 +192,8 @@ class Loop:
         states = {name: item.state_dict() for name, item in self._tracked.items()}
         facts = {"epoch": position.epoch, "offset": position.offset, "events": self._journal.durable_size()}
         own = {"generators": generator_states(), "gradients": held_gradients(self._tracked)}
-        checkpoint = Checkpoint(position.step, {**states, OWN: own}, facts)
-        write_checkpoint(self._folder.checkpoints, checkpoint, self.file.attested)
+        checkpoint = Checkpoint(position.step, {**states, OWN: own}, facts, self.file.attested)
+        write_checkpoint(self._folder.checkpoints, checkpoint)
         self._saved = position.step
         late = self._script.added(self.file.script) if self._script is not None else {}
         self._write(step=position.step, script={**self.file.script, **late})
@@ -181,7 +202,7 @@ class Loop:
     def _interrupt(self, number: int) -> None:
         interrupted = RunInterrupted(number, self.step)
         self.end("interrupted", "interrupt", interrupted.signal.name)
-        self._say(f"{self._folder.path}: {interrupted}; start it again to go on from there")
+        self._say(f"{self._folder.path}: {interrupted}; the next start goes on from there")
         raise interrupted
 
     def _fail(self, loss: float) -> LossNotFinite:

@@ -56,6 +56,9 @@ def read_config(folder: Path) -> dict[str, Any]:  # Any: JSON
         if config["schema"] != SCHEMA:
             raise ValueError(f"its schema is {config['schema']!r}, and this release reads {SCHEMA!r}")
         str(config["task"])
+    except FileNotFoundError as error:
+        message = f"{folder} is no model folder: it has no {CONFIG}"
+        raise ConfigError(message, hint="name what train.TASK made") from error
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigError(
             f"{folder} is no model folder: {CONFIG}: {error}", hint="name what train.TASK made"

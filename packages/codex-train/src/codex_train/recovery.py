@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from codex_core.errors import Problem, VerificationError
 from codex_train.checkpoint import read_checkpoint
-from codex_train.checkpoint_folder import discard_drafts, list_checkpoints, set_aside
+from codex_train.checkpoint_folder import discard_drafts, list_checkpoints, set_aside, step_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,8 @@ def recover(folder: Path) -> Recovery:
     for place in reversed(list_checkpoints(folder)):
         try:
             checkpoint = read_checkpoint(place)
+            if checkpoint.step != step_of(place):
+                raise VerificationError(f"{place.name} is of step {checkpoint.step}, so it was not written there")
         except VerificationError as error:
             damaged[place] = error
         else:

@@ -75,7 +75,8 @@ class Run:
         say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        _check(0 <= seed <= LARGEST_INTEGER, f"a run cannot have the seed {seed}", "give one from 0 to 2^53")
+        is_seed = type(seed) is int and 0 <= seed <= LARGEST_INTEGER
+        _check(is_seed, f"a run cannot have the seed {seed!r}", "give a whole number from 0 to 2^53")
         self.data = None if data is None else Path(data).absolute()
         settings = Settings(threads, save_every, keep, None if self.data is None else os.fspath(self.data))
         settings.check()
@@ -93,6 +94,7 @@ class Run:
             from codex_train.seeding import seed_generators  # it imports torch, which reads what was just set
 
             if self.data is not None and data_digest is None:
+                _check(self.data.exists(), f"there is no data: {self.data} does not exist", "name a file or a folder")
                 data_digest = digest_path(self.data)
             digests = {"data": data_digest, "code": code_digest}
             made_from = _as_json({"task": task, **digests, "params": dict(params or {}), "seed": seed})
@@ -126,6 +128,9 @@ class Run:
         _check(self._loop is None, "the loop has begun, so nothing more is tracked", "track before run.batches")
         for name, item in tracked.items():
             _check(name != OWN, f"{name!r} is the name of the run's own state", "track it under another")
+            _check(
+                name.isidentifier(), f"{name!r} cannot name what is tracked", "it names a file: use letters and digits"
+            )
             has_state = hasattr(item, "state_dict") and hasattr(item, "load_state_dict")
             _check(
                 has_state, f"{name}, a {type(item).__name__}, has no state", "it needs state_dict and load_state_dict"
@@ -174,8 +179,15 @@ class Run:
         """Note what the loop's body says of this step; LossNotFinite, naming the batch, if ``loss`` is not finite."""
         if self._loop is None:
             raise ConfigError("there is no step to log yet", hint="call run.log in the loop over run.batches")
+        plain = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
+        loss = plain.get("loss", 0.0)
+        _check(
+            isinstance(loss, int | float),
+            f"the loss is {loss!r}, which is no number",
+            "log a number, or a tensor of one",
+        )
         try:
-            self._loop.log({name: value.item() if hasattr(value, "item") else value for name, value in values.items()})
+            self._loop.log(plain)
         except LossNotFinite:
             self._close_batches()  # now, and not when the caller's frame is gone: signals go their own way again
             raise

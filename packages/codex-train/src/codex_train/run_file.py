@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from codex_core.digest import canonical_json
 from codex_core.errors import ConfigError
 from codex_train.durable import replace_file
-from codex_train.identity import Identity
+from codex_train.identity import Identity, changed_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,9 +48,10 @@ class RunFile:
     """What run.json holds.
 
     ``step`` is that of the newest checkpoint and ``steps`` how many there will be, None if nothing but the user's code
-    says so. ``plan`` are examples and batch_size. ``inexact`` are the resumes that were told to go on although the bits
-    would differ. ``script`` has the digest of each file of the script that the code's digest was found from, and of
-    those it imported later, by its path seen from the script. ``observed`` are pid, times and the like.
+    says so. ``plan`` are examples and batch_size. ``inexact`` are the resumes that went on although the bits would
+    differ, or although nobody knew. ``script`` has the digest of each file of the script that the code's digest was
+    found from, and of those it imported later, by its path seen from the script. ``observed`` are pid, times and the
+    like.
     """
 
     identity: Identity
@@ -62,6 +63,11 @@ class RunFile:
     settings: Settings = field(default_factory=Settings)
     script: Mapping[str, str] = field(default_factory=dict)
     observed: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def allowed(self) -> set[str]:
+        """The names of all in which the run has differed from what it was, or may have."""
+        return changed_names(change for one in self.inexact for change in one["differences"])
 
     @property
     def attested(self) -> Identity:

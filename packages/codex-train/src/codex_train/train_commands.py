@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codex_core.command import Reply
-from codex_core.errors import Problem, UsageError
+from codex_core.errors import ConfigError, Problem, UsageError
 from codex_core.project import find_pipeline_file
 from codex_core.registry import Registry
 from codex_train.config import read_params
@@ -46,19 +46,21 @@ def resume(folder: Path, *, allow_inexact: bool) -> Reply:
 
 
 def list_runs(folder: Path | None) -> Reply:
-    """The runs below ``folder``, or where runs are kept by default."""
+    """The runs below ``folder``, or where runs are kept by default; those that cannot be read are told on stderr."""
     if folder is not None and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", hint="name a folder that holds runs")
     looked = _default_folders() if folder is None else (folder,)
-    runs = [run.summary() for run in find_runs(looked)]
+    found = tuple(find_runs(looked))
+    runs = [run.summary() for run in found if isinstance(run, RunView)]
+    broken = tuple(problem for run in found if isinstance(run, ConfigError) for problem in run.problems)
     rows = [
         (str(run["path"]), str(run["state"]), f"{run['step']}/{run['steps']}", f"loss {run['loss']:.4f}")
         if run["loss"] is not None
         else (str(run["path"]), str(run["state"]), f"{run['step']}/{run['steps']}", "")
         for run in runs
     ]
-    none = f"there are no runs below {' or '.join(map(str, looked))}"
-    return Reply({"runs": runs}, _table(rows) or none)
+    none = f"there are no runs below {' or '.join(map(str, looked))}; name a folder: codex train list DIR"
+    return Reply({"runs": runs}, _table(rows) or none, errors=broken)
 
 
 def show(folder: Path) -> Reply:

@@ -14,7 +14,7 @@ from codex_cli.pipeline.order import dependencies, find_cycle, overlap, sort_sta
 from codex_cli.pipeline.paths import path_mistake
 from codex_cli.pipeline.uses import function_file, is_function, load_stage
 from codex_core.digest import canonical_json
-from codex_core.errors import CodexError, DigestError, UsageError
+from codex_core.errors import CodexError, ConfigError, DigestError, UsageError
 from codex_core.policy import Policy
 from codex_core.project import find_pipeline_file
 from codex_core.stage import TargetReader
@@ -52,9 +52,19 @@ def locate(given: str | None, start: Path) -> Path:
 
 
 def read_pipeline(file: Path, overrides: Sequence[str] = ()) -> Pipeline:
-    """The pipeline in ``file``; ``overrides`` are ``STAGE.KEY=VALUE`` words. ConfigError holds every mistake."""
+    """The pipeline in ``file``; ``overrides`` are ``STAGE.KEY=VALUE`` words. ConfigError holds every mistake.
+
+    UsageError for mistakes that only the words bring: the file is right, and has no line of theirs.
+    """
     source = read_toml(file, name=_shown(file))
-    return _Reader(source, file.absolute()).read(overrides)
+    try:
+        return _Reader(source, file.absolute()).read(overrides)
+    except ConfigError as error:
+        if not overrides or isinstance(error, UsageError):
+            raise
+        read_pipeline(file)
+        told = [replace(one, message=f"-P: {one.message}", file=None, line=None, column=None) for one in error.problems]
+        raise UsageError(told[0].message, problems=told) from error
 
 
 class _Reader:
@@ -281,7 +291,9 @@ class _Reader:
                 there = os.path.lexists(self.root / path) or any(overlap(path, output) for output in made)
                 if not there and path_mistake(path, self.root) is None:
                     message = f"input {path!r} of stage {stage.name!r} does not exist, and no stage makes it"
-                    self._add(("stages", stage.name, "inputs", index), message, did_you_mean(path, [*made, *here]))
+                    near = did_you_mean(path, [*made, *here])
+                    hint = near or "put it there, or name it among the outputs of a stage"
+                    self._add(("stages", stage.name, "inputs", index), message, hint)
 
     def _check_rule_stages(self, layer: Layer) -> None:
         """A rule for a stage that is not there would never hold: most likely the stage's name is misspelt."""

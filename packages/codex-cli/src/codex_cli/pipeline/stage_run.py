@@ -168,7 +168,7 @@ class StageRun:
 
     def _take_result(self, status: int) -> Result:
         """What the stage said of itself, or what its exit status says of it."""
-        result = read_result(self._result_file)
+        result = self._named_from_root(read_result(self._result_file))
         os.close(self._result_file)
         os.close(self.done)
         if result.finished or (status == 0 and self.stage.uses is None):
@@ -178,6 +178,19 @@ class StageRun:
             "stage.failed", f"stage {self.stage.name!r} ended with {how}", f"its output is in {self._log}"
         )
         return replace(result, problems=(problem,), exit=1)
+
+    def _named_from_root(self, result: Result) -> Result:
+        """What the stage said, with its inputs and outputs under the names that they have in the project."""
+        staging = f"{self._folder.path}{os.sep}"
+
+        def plain(text: str | None) -> str | None:
+            return text and text.replace(staging, "")
+
+        problems = tuple(
+            replace(one, message=one.message.replace(staging, ""), hint=plain(one.hint), file=plain(one.file))
+            for one in result.problems
+        )
+        return replace(result, problems=problems)
 
     @property
     def _log(self) -> str:

@@ -91,7 +91,7 @@ class DirTarget:
         context, config = self._context, self._config
         nothing = StatusBlock(Spec(config.name, config.kind, config.url, "", context.policy.digest, "", 0), (), ())
         observed = {**context.observed, "mode": "offline"}
-        if not self._is_taken():
+        if not self._is_deployed() and not self._is_taken():
             ready = Condition("Ready", "False", "NotDeployed", "nothing stands there", 0)
             return observed_block(replace(nothing, conditions=(ready,)), observed)
         flaws = check_deployment(self.folder).flaws
@@ -100,6 +100,11 @@ class DirTarget:
         except CodexError:
             block = nothing
         return observed_block(replace(block, conditions=_conditions(block.spec.generation, flaws)), observed)
+
+    def _is_deployed(self) -> bool:
+        """Whether a deployment stands there, whatever has been added to it."""
+        is_folder = self.folder.is_dir() and not self.folder.is_symlink()
+        return is_folder and is_deployment(self.folder)
 
     def _is_taken(self) -> bool:
         if not os.path.lexists(self.folder):
@@ -113,7 +118,7 @@ class DirTarget:
         return True
 
     def _foreign(self) -> DeploymentFailed:
-        message = f"{self.folder} exists and is no deployment, so it is not replaced"
+        message = f"{self.folder} exists and is no deployment, so nothing is done to it"
         return DeploymentFailed(message, hint=f"give target {self._config.name!r} another url, or move this away")
 
     def _require_current(self, plan: Plan) -> None:
