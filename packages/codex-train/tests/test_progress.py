@@ -1,4 +1,4 @@
-"""The progress line: on a terminal only, with what is known."""
+"""The progress line: what is known, drawn again and again on a terminal, and now and then in a log."""
 
 from __future__ import annotations
 
@@ -29,12 +29,19 @@ def test_the_line_says_what_is_known(
     assert progress_line(step, total, loss, rate) == line
 
 
-def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
-    stream = io.StringIO()
-    progress = Progress(stream, 10, lambda: 0.0)
-    progress.show(1, 0.5)
+def test_a_log_gets_a_line_every_five_seconds_and_a_short_run_none() -> None:
+    stream, now = io.StringIO(), [0.0]
+    progress = Progress(stream, 100, lambda: now[0])
+    for step in range(1, 25):
+        progress.show(step, 0.5)
+        now[0] += 0.5
     progress.clear()
-    assert stream.getvalue() == ""
+    assert stream.getvalue() == (
+        "step 11/100  loss 0.5000  2.0 steps/s  0:44 left\nstep 21/100  loss 0.5000  2.0 steps/s  0:40 left\n"
+    )
+    short = io.StringIO()
+    Progress(short, 10, lambda: 0.0).show(1, 0.5)
+    assert short.getvalue() == ""
 
 
 def read_until(terminal: int, end: bytes) -> str:

@@ -41,7 +41,7 @@ class Journal:
         self._writer.write((Event(STEP, step, values, self._clock()),))
         if at_once:
             self._writer.flush()
-        elif self._progress.is_shown:
+        else:
             loss = values.get("loss")
             self._progress.show(step, loss if isinstance(loss, float) else None)
 

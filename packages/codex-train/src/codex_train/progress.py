@@ -1,4 +1,4 @@
-"""Progress: one line on a terminal with the step, the loss, the rate and the time that is left."""
+"""Progress: the step, the loss, the rate and the time that is left, in one line that changes or in lines of a log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EVERY = 0.1
-"""Seconds between two drawings."""
+"""Seconds between two drawings on a terminal."""
+_LOGGED_EVERY = 5.0
+"""Seconds between two lines elsewhere, where a pipeline's runner reads the last one."""
 _WINDOW = 50
 """The rate is that of this many drawings: some five seconds."""
 _COLUMNS = 80
@@ -19,27 +21,33 @@ _CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """Draws on ``stream`` if that is a terminal, and does nothing otherwise; ``clock`` gives seconds."""
+    """Draws on ``stream`` if that is a terminal, and writes a line now and then otherwise; ``clock`` gives seconds."""
 
     def __init__(self, stream: TextIO, total: int | None, clock: Callable[[], float]) -> None:
-        self.is_shown = stream.isatty()
+        self._redraws = stream.isatty()
+        self._every = _EVERY if self._redraws else _LOGGED_EVERY
         self._stream = stream
         self._total = total
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
 
     def show(self, step: int, loss: float | None) -> None:
-        """Redraw the line, unless that was done a moment ago."""
+        """Say it, unless that was done a moment ago; a log gets its first line once there is a rate."""
         now = self._clock()
-        if not self.is_shown or (self._seen and now - self._seen[-1][0] < _EVERY):
+        if self._seen and now - self._seen[-1][0] < self._every:
             return
         self._seen.append((now, step))
-        columns = os.get_terminal_size(self._stream.fileno()).columns or _COLUMNS
-        self._draw(progress_line(step, self._total, loss, self._rate())[: columns - 1])
+        rate = self._rate()
+        line = progress_line(step, self._total, loss, rate)
+        if self._redraws:
+            columns = os.get_terminal_size(self._stream.fileno()).columns or _COLUMNS
+            self._draw(line[: columns - 1])
+        elif rate is not None:
+            print(line, file=self._stream, flush=True)
 
     def clear(self) -> None:
-        """Remove the line."""
-        if self._seen:
+        """Remove the line from a terminal."""
+        if self._seen and self._redraws:
             self._draw("")
 
     def _rate(self) -> float | None:
