@@ -169,9 +169,9 @@ def test_the_judgement_is_the_same_bytes_each_time(published: Staged, tmp_path: 
 @pytest.mark.parametrize(
     ("stage", "inputs", "outputs", "told"),
     [
-        (train.member("lm"), (), ("model",), "stage 'it' has 0 inputs, and takes 1: data"),
-        (train.member("lm"), ("data",), ("a", "b"), "stage 'it' has 2 outputs, and takes 1: model"),
-        (evaluate, ("model",), ("e.json",), "stage 'it' has 1 input, and takes 2: model and data"),
+        (train.member("lm"), (), ("model",), "stage 'it' has 0 inputs, and takes data"),
+        (train.member("lm"), ("data",), ("a", "b"), "stage 'it' has 2 outputs, and makes model"),
+        (evaluate, ("model",), ("e.json",), "stage 'it' has 1 input, and takes model and data"),
         (train.member("lm"), ("absent",), ("model",), "there is no data: "),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from codex_core.digest import canonical_json
-from codex_core.errors import ConfigError, StageFailed
+from codex_core.errors import StageFailed
+from codex_core.shape import Shape
 
 if TYPE_CHECKING:
     from codex_analysis.config import AuditParams
@@ -16,6 +17,7 @@ class AuditStage:
     """Inputs: folders or Python files. Output: one file, the audit as canonical JSON and a newline."""
 
     contract: ClassVar[int] = 1
+    shape: ClassVar[Shape] = Shape(("src",), ("audit.json",), more=True)
 
     def params(self) -> type:
         """The model of the ``with`` table."""
@@ -30,7 +32,7 @@ class AuditStage:
         from codex_analysis.audit.findings import SCHEMA
         from codex_analysis.audit.report import count_kinds, list_findings, prefix_of, write_report
 
-        _check(ctx)
+        ctx.check(self.shape)
         audit = audit_paths(ctx.inputs, exclude=params.exclude)
         ctx.outputs[0].write_bytes(canonical_json({"schema": SCHEMA, **audit.to_json()}) + b"\n")
         prefix = prefix_of(common_root(ctx.inputs), ctx.folder)
@@ -43,12 +45,3 @@ class AuditStage:
 
 
 audit = AuditStage()
-
-
-def _check(ctx: StageContext) -> None:
-    if not ctx.inputs:
-        hint = 'name folders in its inputs: inputs = ["src"]'
-        raise ConfigError(f"stage {ctx.stage!r} has nothing to audit", hint=hint)
-    if len(ctx.outputs) != 1:
-        message = f"stage {ctx.stage!r} has {len(ctx.outputs)} outputs, and analysis.audit writes one"
-        raise ConfigError(message, hint='write outputs = ["audit.json"]')

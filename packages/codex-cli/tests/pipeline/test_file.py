@@ -157,6 +157,30 @@ def test_a_mistake_of_a_parameter_on_the_command_line_is_told_of_it_and_not_of_t
     assert {one.line for one in wrong.value.problems} != {None}  # the file's own mistakes come first
 
 
+def test_a_stage_with_too_few_or_too_many_inputs_and_outputs_is_a_mistake_with_its_place(project: MakeProject) -> None:
+    text = """[stores.m]
+url = "file:mirror"
+[stages.pull]
+uses = "connectors.pull"
+with = { from = "store://m" }
+inputs = ["mirror"]
+[stages.check]
+uses = "analysis.audit"
+outputs = ["a.json", "b.json"]
+[stages.wrong]
+uses = "analysis.audit"
+inputs = 3
+outputs = ["c.json"]
+"""
+    assert mistakes(project({"codex.toml": stages(text), "mirror": ""})) == [
+        "5:9: stage 'pull' has 0 outputs, and makes folder; write outputs = [\"folder\"]",
+        "8:1: stage 'pull' has 1 input, and takes none; write inputs = []",
+        "9:9: stage 'check' has 0 inputs, and takes src and more; write inputs = [\"src\"]",
+        "11:1: stage 'check' has 2 outputs, and makes audit.json; write outputs = [\"audit.json\"]",
+        "14:1: 'inputs' in stage 'wrong' must be a list, not 3",
+    ]
+
+
 def test_a_command_of_a_wrong_type_is_one_mistake(project: MakeProject) -> None:
     (found,) = mistakes(project({"codex.toml": stages("[stages.a]\ncommand = 3\n")}))
     assert "command" in found

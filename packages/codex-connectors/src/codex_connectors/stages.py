@@ -12,7 +12,7 @@ from codex_connectors.selection import Selection
 from codex_connectors.stores import connect, connect_local, find_store
 from codex_connectors.transfer import copy_folder, list_objects
 from codex_core.digest import digest_entries
-from codex_core.errors import ConfigError
+from codex_core.shape import Shape
 from codex_core.storage import parse_place
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class PullStage:
     """Copies what is at ``from`` into the stage's one output, and pins its digest, which is the output's digest too."""
 
     contract: ClassVar[int] = 1
+    shape: ClassVar[Shape] = Shape((), ("folder",))
 
     def params(self) -> type[PullParams]:
         """``from``, ``include`` and ``fallback``."""
@@ -54,7 +55,8 @@ class PullStage:
 
     def __call__(self, ctx: StageContext, params: PullParams) -> None:
         """Pull; with ``fallback``, from the first usable one if the place itself is refused or cannot be reached."""
-        output = _only_output(ctx)
+        ctx.check(self.shape)
+        (output,) = ctx.outputs
         place = parse_place(params.from_)
         read_or_fall_back(
             place,
@@ -92,11 +94,3 @@ def _pull(ctx: StageContext, place: Place, params: PullParams, output: Path) -> 
 def _fallbacks(ctx: StageContext, place: Place) -> tuple[Fallback, ...]:
     store = find_store(ctx.stores, place.store)
     return enumerate_fallbacks(store, ctx.stores, ctx.policy, now=ctx.now, stage=ctx.stage, key=place.key)
-
-
-def _only_output(ctx: StageContext) -> Path:
-    if len(ctx.outputs) != 1:
-        hint = 'write outputs = ["NAME"]'
-        names = ", ".join(path.name for path in ctx.outputs) or "none"
-        raise ConfigError(f"connectors.pull makes one folder, but the outputs are {names}", hint=hint)
-    return ctx.outputs[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from codex_core.errors import ConfigError, Problem
 from codex_core.policy import Request, decide
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from codex_core.policy import Decision, Policy, Verb
+    from codex_core.shape import Shape
     from codex_core.status import TargetConfig
     from codex_core.storage import StoreConfig
 
@@ -60,6 +62,15 @@ class StageContext:
     targets: Mapping[str, TargetConfig]
     attestation: Attestation
 
+    def check(self, shape: Shape) -> None:
+        """ConfigError, with every mistake, unless there are as many inputs and outputs as ``shape`` says."""
+        told = [
+            Problem(ConfigError.code, f"stage {self.stage!r} {message}", hint)
+            for _, message, hint in shape.mistakes(self.inputs, self.outputs)
+        ]
+        if told:
+            raise ConfigError(told[0].message, hint=told[0].hint, problems=told)
+
     def decide(self, verb: Verb, url: str) -> Decision:
         """The policy's answer to this stage's wish to reach ``url``, recorded."""
         decision = decide(self.policy, Request(verb, url, self.stage, "stage"), now=self.now)
@@ -83,6 +94,13 @@ class Stage(Protocol):
     def __call__(self, ctx: StageContext, params: Any) -> None:  # Any: an instance of this stage's own model
         """Read ``ctx.inputs``, create ``ctx.outputs``; a CodexError, or any exception, fails the stage."""
         ...
+
+
+@runtime_checkable
+class ShapedStage(Protocol):
+    """A Stage that takes and makes just so much, so that a pipeline file with anything else has a mistake."""
+
+    shape: ClassVar[Shape]
 
 
 @runtime_checkable

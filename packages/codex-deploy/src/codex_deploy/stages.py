@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from codex_core.errors import ConfigError, PluginUnknown
 from codex_core.fallbacks import fallback_names
 from codex_core.registry import Registry
+from codex_core.shape import Shape
 from codex_core.status import TargetContext
 from codex_deploy.__about__ import __version__
 from codex_deploy.blocks import block_bytes
@@ -29,6 +30,7 @@ class PackageStage:
     """Packs the model folder that is its first input, and the files that are the others, into its one output."""
 
     contract: ClassVar[int] = 1
+    shape: ClassVar[Shape] = Shape(("model",), ("bundle",), more=True)
 
     def params(self) -> type[PackageParams]:
         """``name``."""
@@ -40,10 +42,8 @@ class PackageStage:
         """Write the bundle, with an attestation of what was enforced when this stage began."""
         from codex_deploy.package import create_bundle
 
-        output = _only_output(ctx, "deploy.package", "bundle")
-        if not ctx.inputs:
-            raise ConfigError(f"stage {ctx.stage!r} has no model to pack", hint='write inputs = ["model"]')
-        model, *files = ctx.inputs
+        ctx.check(self.shape)
+        (model, *files), (output,) = ctx.inputs, ctx.outputs
         facts = packing_environment()
         bundle = create_bundle(model, files, output, name=params.name, enforced=ctx.attestation, environment=facts)
         print(f"packed {len(bundle.resources) - 2} files as {bundle.name}: {bundle.digest}")
@@ -53,6 +53,7 @@ class ApplyStage:
     """Deploys the bundle that is its one input to a target; its one output is the deployment, or its status block."""
 
     contract: ClassVar[int] = 1
+    shape: ClassVar[Shape] = Shape(("bundle",), ("status.json",))
     tells_refusals: ClassVar[bool] = True
 
     def params(self) -> type[ApplyParams]:
@@ -81,11 +82,9 @@ class ApplyStage:
         from codex_deploy.targets import open_target
         from codex_deploy.targets.dir import DirTarget
 
-        output = _only_output(ctx, "deploy.apply", "status.json")
-        if len(ctx.inputs) != 1:
-            message = f"stage {ctx.stage!r} has {len(ctx.inputs)} inputs, and deploy.apply takes one bundle"
-            raise ConfigError(message, hint='write inputs = ["bundle"]')
-        target, bundle = open_target(params.target, _target_context(ctx)), open_bundle(ctx.inputs[0])
+        ctx.check(self.shape)
+        (packed,), (output,) = ctx.inputs, ctx.outputs
+        target, bundle = open_target(params.target, _target_context(ctx)), open_bundle(packed)
         if isinstance(target, DirTarget) and _is_own_output(ctx, output, target.folder):
             block = target.write(target.plan(bundle, None), output)
         else:
@@ -135,12 +134,3 @@ def _tell(block: StatusBlock) -> None:
     print(f"status block: {block.digest}")
     if (failure := failure_of(block)) is not None:
         raise failure
-
-
-def _only_output(ctx: StageContext, stage: str, example: str) -> Path:
-    if len(ctx.outputs) != 1:
-        names = ", ".join(path.name for path in ctx.outputs) or "none"
-        raise ConfigError(
-            f"{stage} makes one output, but the outputs are {names}", hint=f'write outputs = ["{example}"]'
-        )
-    return ctx.outputs[0]

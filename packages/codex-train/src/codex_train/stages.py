@@ -13,8 +13,9 @@ import zlib
 from typing import TYPE_CHECKING, ClassVar
 
 from codex_core.digest import digest_folder, digest_json
-from codex_core.errors import ConfigError, InexactResume, PluginUnknown, StageFailed
+from codex_core.errors import InexactResume, PluginUnknown, StageFailed
 from codex_core.registry import Registry
+from codex_core.shape import Shape
 from codex_train.durable import remove_folder, replace_file
 from codex_train.machine import installed_environment
 from codex_train.run_folder import RunFolder
@@ -58,6 +59,7 @@ class TrainStage:
     """Input: a data folder. Output: a model folder."""
 
     contract: ClassVar[int] = 1
+    shape: ClassVar[Shape] = Shape(("data",), ("model",))
 
     def __init__(self, name: str, task: Task) -> None:
         self._name = name
@@ -79,8 +81,8 @@ class TrainStage:
         """Train, from where an earlier attempt stands; StageFailed, after its state was saved, if a signal comes."""
         from codex_train.launch import Job
 
-        (data,) = _exactly(ctx, "input", ctx.inputs, ("data",))
-        (output,) = _exactly(ctx, "output", ctx.outputs, ("model",))
+        ctx.check(self.shape)
+        (data,), (output,) = ctx.inputs, ctx.outputs
         job = Job.of(self._name, self._task, params, data, ctx.seed)
         folder = ctx.runs / digest_json(job.made_from).removeprefix("sha256:")[:16]
         if ctx.forced and (folder / HANDED_OVER).exists():
@@ -101,6 +103,7 @@ class EvaluateStage:
     """Inputs: a model folder and a data folder. Output: one file, evaluation.json."""
 
     contract: ClassVar[int] = 1
+    shape: ClassVar[Shape] = Shape(("model", "data"), ("evaluation.json",))
 
     def params(self) -> type[EvaluateParams]:
         """``limit`` and ``threads``."""
@@ -121,8 +124,8 @@ class EvaluateStage:
         """Judge the model by what of the data its training left out."""
         from codex_train.evaluation import evaluate_model
 
-        model, data = _exactly(ctx, "input", ctx.inputs, ("model", "data"))
-        (output,) = _exactly(ctx, "output", ctx.outputs, ("evaluation.json",))
+        ctx.check(self.shape)
+        (model, data), (output,) = ctx.inputs, ctx.outputs
         found = evaluate_model(model, data, limit=params.limit, threads=params.threads)
         output.write_bytes(found)
         print(found.decode(), end="")
@@ -152,14 +155,6 @@ def _prune(runs: Path) -> None:
     for folder in folders[:-KEPT_RUNS]:
         if RunFolder(folder).holder() is None:
             remove_folder(folder)
-
-
-def _exactly(ctx: StageContext, kind: str, found: tuple[Path, ...], names: tuple[str, ...]) -> tuple[Path, ...]:
-    if len(found) != len(names):
-        listed = ", ".join(f'"{name}"' for name in names)
-        told = f"{len(found)} {kind}{'' if len(found) == 1 else 's'}, and takes {len(names)}: {' and '.join(names)}"
-        raise ConfigError(f"stage {ctx.stage!r} has {told}", hint=f"write {kind}s = [{listed}]")
-    return found
 
 
 def _no_task() -> PluginUnknown:

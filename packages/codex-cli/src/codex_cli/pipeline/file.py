@@ -17,7 +17,7 @@ from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, ConfigError, DigestError, UsageError
 from codex_core.policy import Policy
 from codex_core.project import find_pipeline_file
-from codex_core.stage import TargetReader
+from codex_core.stage import ShapedStage, TargetReader
 from codex_core.storage import PLACE_SCHEME, parse_place
 from codex_core.toml import read_toml
 from codex_core.wording import did_you_mean
@@ -203,6 +203,7 @@ class _Reader:
         except CodexError as error:
             self._add_all(("stages", name, "uses"), error)
             return {}
+        self._check_shape(name, table, stage)
         if stage is None or model is dict:
             return self._digestible(name, {key: _json(value) for key, value in table.with_.items()})
         params = self._take(check_table(model, table.with_, self.source, path, f"'with' of stage {name!r}"))
@@ -214,6 +215,15 @@ class _Reader:
             except CodexError as error:
                 self._add_all(path, error)
         return self._digestible(name, params.model_dump(mode="json", by_alias=True))
+
+    def _check_shape(self, name: str, table: StageTable, stage: Stage | None) -> None:
+        if stage is None or not isinstance(stage, ShapedStage):
+            return
+        told = self.source.data["stages"][name]
+        for key, message, hint in stage.shape.mistakes(table.inputs, table.outputs):
+            if told.get(key, []) == getattr(table, key):  # otherwise it holds another mistake, which is said already
+                at = ("stages", name, key) if key in told else ("stages", name)
+                self._add(at, f"stage {name!r} {message}", hint)
 
     def _add_all(self, path: tuple[str | int, ...], error: CodexError) -> None:
         for problem in error.problems:
