@@ -143,14 +143,14 @@ def test_a_record_holds_identity_outputs_and_decisions(codex: Codex, project: Pa
     assert codex("run", cwd=project).exit == 0
     data = (project / ".codex/records/copy.json").read_bytes()
     record = json.loads(data)
-    assert set(record) == {"schema", "stage", "identity", "outputs", "decisions", "refused", "observed"}
-    assert (record["schema"], record["stage"], record["refused"]) == ("codex.record/1", "copy", False)
+    assert set(record) == {"schema", "stage", "identity", "outputs", "decisions", "refusal", "observed"}
+    assert (record["schema"], record["stage"], record["refusal"]) == ("codex.record/1", "copy", None)
     assert record["identity"]["params"] == {"from": "store://mirror", "include": ["**/*.txt"], "fallback": False}
     assert record["identity"]["sources"] == {"store://mirror": folder_digest(project / "copy")}
     assert record["outputs"] == {"copy": folder_digest(project / "copy")}
     fetched = json.loads((project / ".codex/records/fetch.json").read_bytes())
     assert [decision["verdict"] for decision in fetched["decisions"]] == ["refuse"]
-    assert fetched["refused"] is True
+    assert fetched["refusal"] in fetched["decisions"]
 
 
 def test_the_ledger_is_a_chain_of_canonical_lines(codex: Codex, project: Path) -> None:

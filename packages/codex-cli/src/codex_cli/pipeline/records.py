@@ -43,13 +43,16 @@ class Identity:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished stage: what it was, what it made, what the policy answered, and what was observed meanwhile."""
+    """A finished stage: what it was, what it made, what the policy answered, and what was observed meanwhile.
+
+    ``refusal`` is the one of the decisions that ended the stage, where it was recorded as its output.
+    """
 
     stage: str
     identity: Identity
     outputs: Mapping[str, str]
     decisions: tuple[Decision, ...] = ()
-    refused: bool = False
+    refusal: Decision | None = None
     observed: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
@@ -60,7 +63,7 @@ class Record:
             "identity": self.identity.to_json(),
             "outputs": self.outputs,
             "decisions": [decision.to_json() for decision in self.decisions],
-            "refused": self.refused,
+            "refusal": self.refusal and self.refusal.to_json(),
             "observed": self.observed,
         }
 
@@ -93,4 +96,5 @@ def read_json(path: Path) -> dict[str, Any]:  # Any: whatever the file holds; it
 def _record(data: Mapping[str, Any]) -> Record:  # Any: checked by the names it must have
     decisions = tuple(Decision.from_json(decision) for decision in data["decisions"])
     identity = Identity(**data["identity"])
-    return Record(data["stage"], identity, data["outputs"], decisions, data["refused"], data["observed"])
+    refusal = data["refusal"] and Decision.from_json(data["refusal"])
+    return Record(data["stage"], identity, data["outputs"], decisions, refusal, data["observed"])

@@ -71,13 +71,12 @@ def recorded_report(stage: str, record: Record | None) -> StageReport:
     """A stage by its record alone: fresh, with what it made and when; stale if it has none."""
     if record is None:
         return StageReport(stage, "stale")
-    refusal = next((d for d in reversed(record.decisions) if not d.allowed), None) if record.refused else None
     at, seconds = record.observed.get("at"), record.observed.get("seconds")
     return StageReport(
         stage,
         "fresh",
         outputs=record.outputs,
-        refusal=refusal,
+        refusal=record.refusal,
         at=at if isinstance(at, str) else None,
         seconds=seconds if isinstance(seconds, float | int) else None,
     )

@@ -244,7 +244,7 @@ class StageRun:
             identity=replace(self._identity, sources=sources),
             outputs=outputs,
             decisions=tuple(result.decisions),
-            refused=result.refusal is not None,
+            refusal=result.refusal,
             observed={
                 "at": self._at.isoformat(timespec="seconds"),
                 "guard": self._guard,
