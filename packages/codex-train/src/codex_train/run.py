@@ -180,12 +180,8 @@ class Run:
         if self._loop is None:
             raise ConfigError("there is no step to log yet", hint="call run.log in the loop over run.batches")
         plain = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
-        loss = plain.get("loss", 0.0)
-        _check(
-            isinstance(loss, int | float),
-            f"the loss is {loss!r}, which is no number",
-            "log a number, or a tensor of one",
-        )
+        if not isinstance(plain.get("loss", 0.0), int | float):
+            raise ConfigError(f"the loss is {plain['loss']!r}, which is no number", hint="log a number")
         try:
             self._loop.log(plain)
         except LossNotFinite:
