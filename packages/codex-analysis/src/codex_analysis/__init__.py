@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from codex_analysis.__about__ import __version__
 
+TYPE_CHECKING = False  # importing typing would cost more than all the rest; type checkers know the name
 if TYPE_CHECKING:
     from codex_analysis.audit import KINDS, VERDICTS, Audit, FileAudit, Finding, Skipped, audit_paths, audit_source
 

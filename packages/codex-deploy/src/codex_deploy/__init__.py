@@ -6,10 +6,10 @@ Names resolve on first use (PEP 562), so that importing this package costs almos
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from codex_deploy.__about__ import __version__
 
+TYPE_CHECKING = False  # importing typing would cost more than all the rest; type checkers know the name
 if TYPE_CHECKING:
     from codex_deploy.content import Content, examine
     from codex_deploy.flaws import Flaw

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from codex_train.__about__ import __version__
 
+TYPE_CHECKING = False  # importing typing would cost more than all the rest; type checkers know the name
 if TYPE_CHECKING:
     from codex_train.checkpoint import Checkpoint, read_checkpoint
     from codex_train.checkpoint_folder import list_checkpoints
