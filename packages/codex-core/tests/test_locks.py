@@ -91,3 +91,10 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert process.wait(60) == -signal.SIGKILL
         with hold(tmp_path / "lock"):  # while the child lives
             assert holder(tmp_path / "lock") == os.getpid()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_a_lock_that_is_forgotten_is_let_go(tmp_path: Path) -> None:
+    forgotten = hold(tmp_path / "lock")
+    del forgotten
+    assert holder(tmp_path / "lock") is None

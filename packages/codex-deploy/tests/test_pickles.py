@@ -134,6 +134,13 @@ def test_any_bytes_have_one_answer_in_whatever_pieces_they_come(content: bytes, 
     assert is_pickle(*(content[at : at + 1] for at in range(len(content))), text=text) == is_pickle(content, text=text)
 
 
+@pytest.mark.parametrize("opcode", [b"I", b"L", b"F", b"S", b"g", b"p"])
+@pytest.mark.parametrize("filling", [b"1", b"_", b" ", b"'", b"e", b"0."])
+def test_a_long_line_that_is_nearly_right_is_judged_in_one_pass(opcode: bytes, filling: bytes) -> None:
+    """A judgement that tried every way to part the line would take days for this one."""
+    assert not is_pickle(b"N" + opcode + b"1" + filling * 1_000_000 + b"x\n0" + CALL)
+
+
 def test_a_persistent_id_stops_a_text_and_nothing_else() -> None:
     content = b"Pid\n0" + CALL
     assert (is_pickle(content), is_pickle(content, text=False)) == (False, True)

@@ -23,25 +23,23 @@ class Lock:
     """
 
     def __init__(self, path: Path, *, where: Path) -> None:
-        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - the lock is held as long as it is open
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.pread(self._descriptor, 32, 0).decode(errors="replace")
+            pid = os.pread(self._file.fileno(), 32, 0).decode(errors="replace")
             self.close()
             raise RunLocked(
                 f"another process works in {where} (pid {pid if pid.isdigit() else 'unknown'})",
                 hint="wait for it to end, or end it; nothing needs unlocking afterwards",
             ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()).encode())
         _held.add(self)
 
     def close(self) -> None:
         """Let others have it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -37,7 +37,7 @@ _CALLS = {
 _IDENTIFIERS = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _INTEGER = re.compile(rb"\s*[+-]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9][0-9_]*)L?\s*(?:\0.*)?", re.DOTALL)
 _FLOAT = re.compile(
-    rb"\s*[+-]?(?:[0-9_]+\.?[0-9_]*(?:e[+-]?[0-9_]+)?|\.[0-9_]+(?:e[+-]?[0-9_]+)?|inf|infinity|nan)"
+    rb"\s*[+-]?(?:[0-9_]+(?:\.[0-9_]*)?(?:e[+-]?[0-9_]+)?|\.[0-9_]+(?:e[+-]?[0-9_]+)?|inf|infinity|nan)"
     rb"\s*(?:\0.*)?",
     re.DOTALL | re.IGNORECASE,
 )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Modules = Mapping[str, ModuleType]
 
-_INSTALLED = {"site-packages", "dist-packages"}
-_LIBRARY = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_LIBRARY = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
 _PROGRAMS = tuple(Path(prefix) / "bin" for prefix in (sys.prefix, sys.base_prefix))
 
 
@@ -52,28 +52,25 @@ def find_script(modules: Modules = sys.modules) -> Script | None:
 
     What is installed is no part of it: its versions are in the environment, or another package's business.
     """
-    main = _file(modules.get("__main__"))
-    if main is None or not _is_own(main) or main.parent in _PROGRAMS:
+    main = _own_file(modules.get("__main__"))
+    if main is None or Path(main).parent in _PROGRAMS:
         return None
-    nothing = Script(main.parent, {})
-    return Script(main.parent, nothing.added({}, modules))
+    nothing = Script(Path(main).parent, {})
+    return Script(nothing.folder, nothing.added({}, modules))
 
 
 def _own_files(folder: Path, modules: Modules) -> Iterator[str]:
     for module in tuple(modules.values()):
-        file = _file(module)
-        if file is not None and _is_own(file):
+        if (file := _own_file(module)) is not None:
             yield os.path.relpath(file, folder)
 
 
-def _is_own(file: Path) -> bool:
-    return _INSTALLED.isdisjoint(file.parts) and not any(file.is_relative_to(folder) for folder in _LIBRARY)
-
-
-def _file(module: ModuleType | None) -> Path | None:
-    """Where a module was found, which may be a link; None if it has no file."""
+def _own_file(module: ModuleType | None) -> str | None:
+    """Where a module of the user's was found, which may be a link; None for any other. Text: there are thousands."""
     name = getattr(module, "__file__", None)
-    return Path(os.path.abspath(name)) if isinstance(name, str) else None  # noqa: PTH100 - a link is not followed
+    if not isinstance(name, str) or any(part in name for part in _INSTALLED) or name.startswith(_LIBRARY):
+        return None
+    return os.path.abspath(name)  # noqa: PTH100 - a link is not followed
 
 
 def _digest(file: Path) -> str | None:
