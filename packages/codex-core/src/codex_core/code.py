@@ -31,7 +31,7 @@ def _digest(home: Path) -> str:
 
 
 def _python_files(package: Path) -> Iterator[FileEntry]:
-    """What else lies in a package, such as data, links or bytecode, is not read."""
+    """What else lies in a package, such as data, bytecode or links to folders, is not read."""
     for folder, _, names in os.walk(package):
         for path in (Path(folder, name) for name in names if name.endswith(".py")):
             content = path.read_bytes()

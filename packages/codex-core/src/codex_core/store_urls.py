@@ -19,6 +19,7 @@ from codex_core.urls import parse_url
 
 STORE_SCHEMES = ("file", "python", "s3", "azure", "https", "http")
 ENDPOINT_SCHEMES = ("s3", "azure")
+LOCAL_SCHEMES = ("file", "python")
 """The schemes whose URL names no host, so that the store needs an endpoint."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*")
@@ -42,6 +43,11 @@ def absolute_store_url(text: str, folder: Path) -> str:
     else:
         check_http_url(text)
     return text
+
+
+def is_local_store(url: str) -> bool:
+    """Whether a store with this URL is on this machine, where no policy judges."""
+    return url.partition(":")[0] in LOCAL_SCHEMES
 
 
 def check_http_url(text: str) -> str:

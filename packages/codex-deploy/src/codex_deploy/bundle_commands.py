@@ -6,9 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from codex_core.command import Reply
-from codex_core.errors import UsageError
 from codex_deploy.layout import TITLE
-from codex_deploy.layout_check import read_layout
+from codex_deploy.layout_check import no_bundle, read_layout
 from codex_deploy.modelpack import FILE_PATH
 from codex_deploy.package import create_bundle
 from codex_deploy.stages import packing_environment
@@ -43,8 +42,7 @@ def inspect(path: Path) -> Reply:
     """What a bundle or a deployment holds, once every byte of it is checked; 4, with every problem, if one is wrong."""
     found = check_bundle(path)
     if found is None:
-        what = "is no bundle" if path.exists() else "does not exist"
-        raise UsageError(f"{path} {what}", hint="name a folder that `codex bundle create` made")
+        raise no_bundle(path)
     kind, report = found
     if report.flaws or report.layout is None:
         body = {"digest": report.digest, "problems": [flaw.to_json() for flaw in report.flaws]}

@@ -101,14 +101,19 @@ def read_layout(folder: Path, *, extra: Collection[str] = ()) -> Layout:
     UsageError if there is no layout; VerificationError if it does not hold together.
     """
     if not is_layout(folder):
-        what = "is no bundle" if folder.exists() else "does not exist"
-        raise UsageError(f"{folder} {what}", hint="name a folder that `codex bundle create` made")
+        raise no_bundle(folder)
     check = _Check(folder, extra)
     layout = check.read()
     require_none(check.flaws.found, folder)
     if layout is None:
         raise VerificationError(f"{folder} cannot be followed from its {INDEX_FILE}")
     return layout
+
+
+def no_bundle(folder: Path) -> UsageError:
+    """The error that says that there is no bundle at ``folder``."""
+    what = "is no bundle" if folder.exists() else "does not exist"
+    return UsageError(f"{folder} {what}", hint="name a folder that `codex bundle create` made")
 
 
 def open_bundle(folder: Path) -> Bundle:

@@ -36,16 +36,14 @@ def make_folder(folder: Path) -> None:
 
 def publish_folder(draft: Path, place: Path) -> None:
     """Sync all that is in the folder ``draft``, then give it the name ``place``, where nothing may be."""
-    for path in (*draft.iterdir(), draft):
-        sync(path)
+    _sync_files(draft)
     draft.rename(place)
     sync(place.parent)
 
 
 def replace_folder(draft: Path, place: Path) -> None:
     """As ``publish_folder``, in place of a folder that is there: after a crash one of both stands there, whole."""
-    for path in (*draft.iterdir(), draft):
-        sync(path)
+    _sync_files(draft)
     if exchange(draft, place):
         sync(place.parent)
         shutil.rmtree(draft)
@@ -59,6 +57,11 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
         folder.rename(doomed)
         shutil.rmtree(doomed)
+
+
+def _sync_files(folder: Path) -> None:
+    for path in (*folder.iterdir(), folder):
+        sync(path)
 
 
 def sync(path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from codex_cli.pipeline.model import Pipeline, StageSpec
 from codex_cli.pipeline.order import dependencies, find_cycle, overlap, sort_stages
 from codex_cli.pipeline.paths import path_mistake
-from codex_cli.pipeline.uses import function_file, is_function, load_stage
+from codex_cli.pipeline.uses import function_file, is_function, load_plug_in
 from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, ConfigError, DigestError, UsageError
 from codex_core.policy import Policy
@@ -246,8 +246,7 @@ class _Reader:
             return None
         if is_function(uses):
             function_file(uses, self.root)
-            return None
-        return load_stage(uses, self.root)
+        return load_plug_in(uses, self.root)
 
     def _check_place(self, name: str, key: str, value: object) -> None:
         if not isinstance(value, str) or not value.startswith(PLACE_SCHEME):

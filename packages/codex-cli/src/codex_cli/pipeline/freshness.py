@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from codex_cli.pipeline.order import overlap
 from codex_cli.pipeline.records import Identity
-from codex_cli.pipeline.uses import code_digest, is_function, load_stage, validate_params
+from codex_cli.pipeline.uses import code_digest, load_plug_in, validate_params
 from codex_core.digest import digest_path
 from codex_core.errors import CodexError
 from codex_core.fallbacks import fallback_names
 from codex_core.policy import Request, decide
 from codex_core.stage import EnvironmentReader, StoreReader, TargetReader
 from codex_core.storage import parse_place
+from codex_core.store_urls import is_local_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 
     from codex_cli.pipeline.model import Pipeline, StageSpec
     from codex_cli.pipeline.records import Record
-    from codex_core.stage import Stage
 
 
-LOCAL_SCHEMES = ("file:", "python:")
 NEVER_RAN = "it has no record of a finished run"
 
 
@@ -82,7 +81,7 @@ class Today:
         )
 
     def _sources(self, stage: StageSpec) -> Mapping[str, str | None]:
-        reader = self._plug_in(stage)
+        reader = load_plug_in(stage.uses, self.pipeline.root)
         if reader is None or not isinstance(reader, StoreReader):
             return {}
         return reader.sources(validate_params(reader, stage.params), self.pipeline.stores)
@@ -90,16 +89,15 @@ class Today:
     def _tables(self, stage: StageSpec, places: Iterable[str]) -> Iterator[tuple[str, object]]:
         """What the file says of the targets that the stage goes to, the stores of ``places``, and their fallbacks.
 
-        Of a local store neither the place, which is this machine's, nor the name counts, but the digests of what it
-        holds.
+        Where a local store lies is this machine's and does not count: the digests of what it holds do.
         """
-        stores, reader = self.pipeline.stores, self._plug_in(stage)
+        stores, reader = self.pipeline.stores, load_plug_in(stage.uses, self.pipeline.root)
         for place in places:
             store = stores[parse_place(place).store]
             for name in (store.name, *fallback_names(store, stores)):
                 one = stores[name]
                 yield f"stores.{name}.fallbacks", list(one.fallbacks)
-                if not one.url.startswith(LOCAL_SCHEMES):
+                if not is_local_store(one.url):
                     yield from ((f"stores.{name}.{key}", getattr(one, key)) for key in ("url", "endpoint"))
         if reader is not None and isinstance(reader, TargetReader):
             read = reader.targets(validate_params(reader, stage.params), self.pipeline.targets)
@@ -108,14 +106,9 @@ class Today:
                 yield from ((f"targets.{name}.{key}", value) for key, value in table.items())
 
     def _environment(self, stage: StageSpec) -> dict[str, str]:
-        reader = self._plug_in(stage)
+        reader = load_plug_in(stage.uses, self.pipeline.root)
         own = reader.environment() if reader is not None and isinstance(reader, EnvironmentReader) else {}
         return {**environment_identity(), **own}
-
-    def _plug_in(self, stage: StageSpec) -> Stage | None:
-        if stage.uses is None or is_function(stage.uses):
-            return None
-        return load_stage(stage.uses, self.pipeline.root)
 
     def _changed_outputs(self, stage: StageSpec, record: Record) -> Iterator[str]:
         if set(stage.outputs) != set(record.outputs):

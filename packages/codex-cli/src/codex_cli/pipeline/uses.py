@@ -57,6 +57,11 @@ def load_stage(uses: str, root: Path) -> Stage:
     return FileStage(getattr(module, name))
 
 
+def load_plug_in(uses: str | None, root: Path) -> Stage | None:
+    """The plug-in that ``uses`` names, as ``load_stage``; None for a function, which has no contract, and for None."""
+    return None if uses is None or is_function(uses) else load_stage(uses, root)
+
+
 @functools.cache  # finding entry points costs more than a Python start, and they do not change while one runs
 def _plug_in(name: str) -> Stage:
     registry = Registry("codex.stages")
@@ -98,7 +103,7 @@ def code_digest(uses: str, root: Path) -> str:
 
 def tells_refusals(uses: str | None, root: Path) -> bool:
     """Whether the outputs of the stage ``uses`` themselves say why it was refused."""
-    stage = None if uses is None or is_function(uses) else load_stage(uses, root)
+    stage = load_plug_in(uses, root)
     return stage is not None and isinstance(stage, RefusalTeller) and stage.tells_refusals
 
 
