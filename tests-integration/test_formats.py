@@ -265,7 +265,7 @@ def test_doctor_answers_with_the_guard_level_and_checks(codex: Codex, project: P
     answer = codex("doctor", "--json", cwd=project)
     assert answer.exit == 0, answer.out
     assert answer.json["schema"] == "codex.doctor/1"
-    assert answer.json["guard"]["level"] == "python"
+    assert answer.json["guard"]["level"] == "kernel"
     assert answer.json["guard"]["reason"]
     assert answer.json["checks"]
 
@@ -291,7 +291,6 @@ def test_errors_are_in_the_object_and_on_stderr_with_file_line_and_column(codex:
         (("run", "--no-such-option"), 2),
         (("run", "nowhere"), 2),
         (("run", "--only", "nothing"), 2),
-        (("run", "--require-guard", "kernel"), 78),
         (("run", "--require-guard", "steel"), 2),
         (("policy", "explain"), 2),
         (("ledger", "verify", "nowhere.ndjson"), 2),

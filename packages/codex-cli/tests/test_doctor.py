@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from codex_cli.doctor import (
+    REASONS,
     Check,
+    Guard,
     check_cache,
     check_pipeline,
     check_project,
@@ -25,13 +29,28 @@ Codex = Callable[..., tuple[int, str, str]]
 PIPELINE = '[pipeline]\nname = "p"\n\n[stages.a]\ncommand = "true"\noutputs = ["x"]\n'
 
 
-def test_doctor_says_what_the_guard_cannot_do(codex: Codex) -> None:
+def test_doctor_says_which_level_this_machine_gives(codex: Codex) -> None:
     code, out, err = codex("doctor", "--json")
     answer = json.loads(out)
-    assert (code, err, answer["guard"]["level"]) == (0, "", "python")
-    assert "does not stop native code" in answer["guard"]["reason"]
+    assert (code, err) == (0, "")
+    assert answer["guard"] == {"level": "kernel", "reason": REASONS["kernel"]}
     assert {tuple(check) for check in answer["checks"]} == {("name", "status", "message", "hint")}
     assert {check["status"] for check in answer["checks"]} == {"ok"}
+
+
+def test_doctor_says_what_would_raise_the_level() -> None:
+    limited = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    words = ["unshare", "--user", "--map-root-user", "sh", "-c", limited, "sh", sys.executable, "-m", "codex_cli"]
+    done = subprocess.run([*words, "doctor", "--json"], capture_output=True, text=True, check=False)
+    answer = json.loads(done.stdout)
+    assert answer["guard"] == {"level": "nosocket", "reason": REASONS["nosocket"]}
+    assert answer["checks"][0] == {
+        "name": "level kernel",
+        "status": "warn",
+        "message": "unshare: ENOSPC; /proc/sys/user/max_user_namespaces is 0;"
+        " what would allow it: sysctl user.max_user_namespaces=10000",
+        "hint": "without it, the level is nosocket",
+    }
 
 
 def test_failed_check_ends_with_1(codex: Codex, tmp_path: Path) -> None:
@@ -105,7 +124,10 @@ def test_cache_folder_that_cannot_be_made_is_told() -> None:
 
 def test_checks_are_shown_in_columns_with_their_hints_below() -> None:
     checks = [Check("a", "ok", "fine"), Check("longer", "fail", "bad", "mend it")]
-    assert describe_checks("python", checks).splitlines()[-3:] == [
+    assert describe_checks(Guard("python", "why", ()), checks).splitlines() == [
+        "guard level: python",
+        "  why",
+        "",
         "ok    a       fine",
         "fail  longer  bad",
         "              mend it",

@@ -107,7 +107,7 @@ kind = "dirr"
 
 SAID = """\
 codex.toml:2:1: unknown key 'alow' in the policy; did you mean 'allow'?
-codex.toml:3:1: 'locked' in the policy: only policy files can be locked, and this release reads none; remove it
+codex.toml:3:1: 'locked' in the policy: only policy files can be locked; move it to a policy file, or remove it
 codex.toml:7:1: 'url' in rule 'models': the pattern 'https://minio.corp/**' names no port; \
 write 'https://minio.corp:443/**'
 codex.toml:8:10: item 1 of 'verbs' in rule 'models' must be 'read', 'list', 'write', 'delete' or 'connect', \

@@ -11,6 +11,7 @@ COMMANDS = Commands(
         Command("run", "Run what is stale in a pipeline", _APP),
         Command("plan", "Show what would run, and why", _APP),
         Command("status", "Show where each stage stands", _APP),
+        Command("sealed", "Run any command where it can reach no network", "codex_cli.sealed:main"),
         Command("doctor", "Check this installation, this machine and this project", _APP),
         Command("policy explain", "Say whether a request may go out, by which rule, and why", _APP),
         Command("ledger show", "List the decisions that were recorded", _APP),

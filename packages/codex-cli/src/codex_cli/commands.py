@@ -15,6 +15,7 @@ from codex_cli import pipeline
 from codex_cli.usage import ALL, spell_force, usage_error
 from codex_core.command import Reply
 from codex_core.errors import LedgerDamaged, PluginError, Problem, UsageError
+from codex_core.offline import levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ def run(
     jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Run at most N stages at a time.")] = 1,
     require_guard: Annotated[
         str, typer.Option(metavar="LEVEL", help="Run only if this guard level can be had: kernel, nosocket or python.")
-    ] = "python",
+    ] = levels.DEFAULT,
     refresh: Annotated[bool, typer.Option("--refresh", help="Read remote stores again.")] = False,
     json: Json = False,
 ) -> Reply:
@@ -104,14 +105,20 @@ def run(
         refresh=refresh,
         require_guard=require_guard,
     )
-    progress = pipeline.Progress(sys.stderr)
-    try:
-        report = pipeline.run(_read(path, params), options, progress)
-    except UsageError as error:
-        raise _mistaken_force(error, options.force) from error
-    finally:
-        progress.close()
-    return _reply(report, pipeline.describe_run(report), report.exit)
+    levels.check_name(require_guard)
+    file = pipeline.locate(path, Path.cwd())
+
+    def runner(starter: pipeline.Starter) -> Reply:
+        progress = pipeline.Progress(sys.stderr)
+        try:
+            report = pipeline.run(pipeline.read_pipeline(file, params or ()), options, progress, starter)
+        except UsageError as error:
+            raise _mistaken_force(error, options.force) from error
+        finally:
+            progress.close()
+        return _reply(report, pipeline.describe_run(report), report.exit)
+
+    return pipeline.run_sealed(file, required=require_guard, call=runner)
 
 
 @app.command("plan")
@@ -249,10 +256,10 @@ def _ledger_path(file: Path | None) -> Path:
 @app.command("doctor")
 def doctor(json: Json = False) -> Reply:
     """Check this installation, this machine and the nearest project; exit 1 if a check fails."""
-    from codex_cli.doctor import GUARD_REASON, describe_checks, examine
-    from codex_cli.pipeline.runner import GUARD_LEVEL
+    from codex_cli.doctor import describe_checks, examine, examine_guard
 
-    checks = examine(Path.cwd(), os.environ)
-    body = {"guard": {"level": GUARD_LEVEL, "reason": GUARD_REASON}, "checks": [check.to_json() for check in checks]}
+    guard = examine_guard()
+    checks = [*guard.faults, *examine(Path.cwd(), os.environ)]
+    body = {"guard": guard.to_json(), "checks": [check.to_json() for check in checks]}
     failed = any(check.status == "fail" for check in checks)
-    return Reply(body, describe_checks(GUARD_LEVEL, checks), int(failed))
+    return Reply(body, describe_checks(guard, checks), int(failed))

@@ -16,16 +16,22 @@ from codex_cli.origins import find_origins, module_file
 from codex_core.errors import ConfigError
 from codex_core.exchange import swap
 from codex_core.install import install_line
+from codex_core.offline.levels import explain
+from codex_core.offline.probe import probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from codex_cli.origins import Origin
 
-GUARD_REASON = (
-    "an audit hook explains refusals inside Codex's own stages; it does not stop native code, command stages or child"
-    " processes, and this release has no seal by the kernel"
-)
+REASONS = {
+    "kernel": "programs run in network, mount and user namespaces of their own, where nothing but loopback exists",
+    "nosocket": "seccomp leaves programs no socket but unix ones, so loopback does not work inside either",
+    "python": "an audit hook explains refusals inside Python; it does not stop native code",
+}
+"""What each level means, for a person."""
+_INHERITED = "there is no network here already, as in a container without one or inside another seal"
+_SHARED_PIDS = "; without a pid namespace, since /proc is masked here"
 OLDEST_PYTHON = (3, 11)
 
 
@@ -54,10 +60,35 @@ def examine(start: Path, environ: Mapping[str, str]) -> list[Check]:
     ]
 
 
-def describe_checks(level: str, checks: list[Check]) -> str:
+@dataclass(frozen=True)
+class Guard:
+    """The level that this machine gives, why it is that one, and what stands in the way of a higher one."""
+
+    level: str
+    reason: str
+    faults: tuple[Check, ...]
+
+    def to_json(self) -> dict[str, str]:
+        """The object that ``guard`` of ``doctor`` shows."""
+        return {"level": self.level, "reason": self.reason}
+
+
+def examine_guard() -> Guard:
+    """What is enforced around a program here, found by sealing one that does nothing."""
+    level, faults = probe()
+    reason = _INHERITED if level.inherited else REASONS[level.name]
+    if level.namespaces and not level.pids:
+        reason += _SHARED_PIDS
+    hint = f"without it, the level is {level.name}" if level.name != "kernel" else "the level is kernel all the same"
+    told = dict.fromkeys((name, explain((name, step, number))) for name, step, number in faults)
+    return Guard(level.name, reason, tuple(Check(f"level {name}", "warn", text, hint) for name, text in told))
+
+
+def describe_checks(guard: Guard, checks: list[Check]) -> str:
     """The checks for a person."""
     width = max(len(check.name) for check in checks)
-    lines = [f"guard level: {level}", *textwrap.wrap(GUARD_REASON, 96, initial_indent="  ", subsequent_indent="  "), ""]
+    reason = textwrap.wrap(guard.reason, 96, initial_indent="  ", subsequent_indent="  ")
+    lines = [f"guard level: {guard.level}", *reason, ""]
     for check in checks:
         lines.append(f"{check.status:<4}  {check.name:<{width}}  {check.message}")
         if check.hint:

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 ABOUT = "Codex trains, checks and ships machine-learning models on machines that must not talk to the internet."
 HELP = ("--help", "-h")
 VERSION = "--version"
+RUN = "run"
+HASH_SEED = "PYTHONHASHSEED"
+SEALED = "sealed"
+"""The command that is answered without the index: its own words are few, and all others are its program's."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Answer the command line ``words`` (default: the process's own); returns the exit code."""
     _open_closed_streams()
+    if words is None and sys.argv[1:2] == [RUN]:
+        _fix_hashes(sys.argv[1:])
     try:
         return _answer(sys.argv[1:] if words is None else list(words), os.environ)
     except KeyboardInterrupt:
@@ -31,6 +37,13 @@ def main(words: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"codex: cannot write to stdout: {error.strerror}", file=sys.stderr)
         return 1
+
+
+def _fix_hashes(words: Sequence[str]) -> None:
+    """Start again as a Python whose string hashes do not change from run to run: stages are forked from it."""
+    if os.environ.get(HASH_SEED) != "0" and sys.executable:
+        again = [sys.executable, "-P", "-m", "codex_cli", *words]
+        os.execve(sys.executable, again, {**os.environ, HASH_SEED: "0"})
 
 
 def _open_closed_streams() -> None:
@@ -44,6 +57,10 @@ def _open_closed_streams() -> None:
 def _answer(words: list[str], environ: Mapping[str, str]) -> int:
     if words[:1] == [VERSION]:
         return _say(f"codex {__version__}")
+    if words[:1] == [SEALED]:
+        from codex_cli.sealed import main as run_sealed
+
+        return run_sealed(words[1:], environ)
     from codex_cli.commands_index import load_index
 
     index = load_index(environ)

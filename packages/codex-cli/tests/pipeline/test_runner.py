@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -10,11 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codex_cli.pipeline.file import read_pipeline
+from codex_cli.pipeline.records import read_record
 from codex_cli.pipeline.reports import PipelineReport
 from codex_cli.pipeline.runner import RunOptions
 from codex_core.digest import digest_path
 from codex_core.errors import GuardUnavailable, RunLocked, StorageError, UsageError
 from codex_core.ledger import Ledger, verify
+from codex_core.offline import levels
 
 if TYPE_CHECKING:
     from conftest import Project
@@ -163,12 +168,39 @@ def test_options_that_name_nothing_are_usage_errors(project: MakeProject, option
     assert not (chain.root / ".codex").exists()
 
 
-def test_a_guard_level_that_this_release_lacks_is_said_before_anything_runs(project: MakeProject) -> None:
+def test_a_guard_level_that_cannot_be_had_is_said_before_anything_runs(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(flags: int) -> None:
+        raise OSError(errno.EPERM, "forbidden")
+
+    monkeypatch.setattr("codex_core.offline.linux.unshare", refuse)
     chain = project({"codex.toml": CHAIN, "source": "x\n"})
-    with pytest.raises(GuardUnavailable) as caught:
+    with pytest.raises(GuardUnavailable, match="unshare: EPERM") as caught:
         chain.run(RunOptions(require_guard="kernel"))
     assert caught.value.exit_code == 78
     assert not (chain.root / ".codex").exists()
+
+
+@pytest.mark.parametrize("level", ["kernel", "nosocket", "python"])
+def test_the_report_and_the_record_say_the_level_that_was_enforced(
+    project: MakeProject, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    way = getattr(levels, level.upper())
+    monkeypatch.setattr(levels, "start_highest", lambda required, start: (start(way), []))
+    steps = "import os\n\ndef f(ctx, params):\n    ctx.outputs[0].write_text(os.environ['CODEX_GUARD'])\n"
+    text = '[pipeline]\nname = "p"\n[stages.f]\nuses = "steps:f"\noutputs = ["f"]\n'
+    made = project({"codex.toml": text, "steps.py": steps})
+    assert made.run().guard == level
+    assert (made.root / "f").read_text() == level
+    record = read_record(made.root / ".codex/records/f.json")
+    assert record is not None
+    seen = record.observed["attestation"]
+    network = {"interfaces": ["lo"], "routes": [], "attempts": 0} if level == "kernel" else {}
+    nothing = {"interfaces": None, "routes": None, "attempts": None}
+    ledger = {"ledger_entries": 0, "ledger_head": None}
+    policy = read_pipeline(made.root / "codex.toml").policy.digest
+    assert seen == {"guard": level, "policy": policy, **ledger, **nothing, **network}
 
 
 def test_stages_that_do_not_need_one_another_run_side_by_side(project: MakeProject) -> None:
@@ -199,12 +231,12 @@ def test_a_stage_that_leaves_a_process_behind_does_not_keep_it(project: MakeProj
         [pipeline]
         name = "p"
         [stages.a]
-        command = "sleep 1000 & echo $! > pid"
+        command = "setsid sleep 1000 & echo $! > pid"
         outputs = ["pid"]
     """
     made = project({"codex.toml": text})
     assert states(made.run()) == {"a": "ran"}
-    assert _gone(int((made.root / "pid").read_text()))
+    assert _left(made) == []
 
 
 def test_two_runs_at_once_are_refused_with_the_holder_s_pid(project: MakeProject) -> None:
@@ -236,56 +268,23 @@ def test_a_signal_ends_the_stage_and_then_the_run(project: MakeProject, number: 
     assert states(chain.run()) == {"parts": "ran", "total": "ran"}
 
 
-def test_what_outlives_a_killed_run_writes_where_nobody_looks_and_is_ended_by_the_next(project: MakeProject) -> None:
-    """A grandchild of the stage, which the kernel does not end with the runner, and which writes by absolute path."""
-    writer = """
-        import os, sys, time
-        here = os.getcwd()
-        os.makedirs("parts", exist_ok=True)
-        word = open("source").read()
-        open("started", "w").write(str(os.getpid()))
-        number = 0
-        while True:
-            number += 1
-            try:
-                open(f"{here}/parts/{number % 40}", "w").write(word)
-            except OSError:
-                os.makedirs(f"{here}/parts", exist_ok=True)
-    """
-    loop = CHAIN.replace('inputs = ["source"]', 'inputs = ["source", "writer.py"]')
-    slow = loop.replace("mkdir parts &&", "python writer.py; true;")
-    chain = project({"codex.toml": slow, "source": "old", "writer.py": writer})
-    with chain.start("run") as process:
-        started = _wait_for(chain, "started")
-        while not started.read_text():
-            os.sched_yield()
-        orphan = int(started.read_text())
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    assert _alive(orphan)
-    chain.write({"codex.toml": loop, "source": "x\n"})
-    assert states(chain.plan()) == {"parts": "stale", "total": "stale"}
-    assert states(chain.run()) == {"parts": "ran", "total": "ran"}
-    assert sorted(path.name for path in (chain.root / "parts").iterdir()) == ["a", "b"]
-    assert (chain.root / "total").read_text() == "7\nparts\n"
-    assert _gone(orphan)
-    assert list((chain.root / ".codex/staging").iterdir()) == []
-
-
-def test_a_killed_runner_takes_its_stage_with_it_and_needs_no_unlocking(project: MakeProject) -> None:
-    slow = CHAIN.replace("mkdir parts &&", "echo $$ > started; exec sleep 1000;")
+@pytest.mark.parametrize("who", ["keeper", "runner"])
+def test_a_killed_run_takes_its_stages_with_it_and_needs_no_unlocking(project: MakeProject, who: str) -> None:
+    slow = CHAIN.replace("mkdir parts &&", "setsid sleep 1000 & touch started; exec sleep 1000;")
     chain = project({"codex.toml": slow, "source": "x\n"})
     with chain.start("run") as process:
-        started = _wait_for(chain, "started")
-        while not started.read_text().strip():
-            os.sched_yield()
-        stage = int(started.read_text())
-        process.send_signal(signal.SIGKILL)
+        _wait_for(chain, "started")
+        os.kill(process.pid if who == "keeper" else _holder(chain.root / ".codex/lock"), signal.SIGKILL)
         process.communicate()
-    assert _gone(stage)
+    assert process.returncode == (-9 if who == "keeper" else 137)
+    deadline = time.monotonic() + 10
+    while _left(chain) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert _left(chain) == []
     chain.write({"codex.toml": CHAIN})
     assert states(chain.plan()) == {"parts": "stale", "total": "stale"}
     assert states(chain.run()) == {"parts": "ran", "total": "ran"}
+    assert list((chain.root / ".codex/staging").iterdir()) == []
 
 
 def test_outputs_that_cannot_be_published_fail_their_stage_and_leave_no_process(project: MakeProject) -> None:
@@ -312,7 +311,7 @@ def test_outputs_that_cannot_be_published_fail_their_stage_and_leave_no_process(
     shown = json.loads(out)
     assert {stage["name"]: stage["state"] for stage in shown["stages"]} == {"slow": "failed", "blocked": "failed"}
     assert (made.root / "d").read_text() == "a file in the way"
-    assert _gone(int(noted.read_text()))
+    assert _left(made) == []
 
 
 @pytest.mark.parametrize("ending", ["os._exit(0)", "os._exit(3)", "os.abort()"])
@@ -597,20 +596,26 @@ def test_a_parameter_given_on_the_command_line_is_part_of_what_the_stage_is(proj
     assert why(made.plan(), "w") == ("parameter n: 20 -> 1",)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+def _left(project: Project) -> list[int]:
+    """The processes of the project's stages, by the TMPDIR that each was started with."""
+    mark = os.fsencode(f"TMPDIR={project.root}/.codex/staging/")
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+    return found
 
 
-def _gone(pid: int) -> bool:
-    """Whether the process ends, if it is given some time to."""
-    deadline = time.monotonic() + 10
-    while _alive(pid) and time.monotonic() < deadline:
-        os.sched_yield()
-    return not _alive(pid)
+def _holder(lock: Path) -> int:
+    """The process that holds the lock, as the kernel sees it: the runner, behind its keeper."""
+    inode = str(lock.stat().st_ino)
+    (pid,) = (
+        line.split()[4]
+        for line in Path("/proc/locks").read_text().splitlines()
+        if line.split()[5].endswith(f":{inode}")
+    )
+    return int(pid)
 
 
 def _wait_for(project: Project, name: str) -> Path:

@@ -75,8 +75,23 @@ def named_tables(source: TomlSource, key: str) -> tuple[dict[str, Table], list[P
 
 def read_layer(source: TomlSource) -> tuple[Layer, list[Problem]]:
     """The policy of a pipeline file: its rules, in their order."""
+    return _read_layer(source, _PolicyTable)
+
+
+def read_policy_file(source: TomlSource) -> tuple[Layer, list[Problem]]:
+    """The policy of a policy file, which holds nothing else, and which may be locked."""
+    foreign = sorted(set(source.data) - {"policy"})
+    problems = [
+        source.problem((key,), f"a policy file has no {key!r}", "it holds [[policy.allow]] and [[policy.deny]] tables")
+        for key in foreign
+    ]
+    layer, mistakes = _read_layer(source, _LockablePolicyTable)
+    return layer, problems + mistakes
+
+
+def _read_layer(source: TomlSource, model: type[_PolicyRules]) -> tuple[Layer, list[Problem]]:
     data = source.data.get("policy", {})
-    _, problems = check_table(_PolicyTable, data, source, ("policy",), "the policy")
+    table, problems = check_table(model, data, source, ("policy",), "the policy")
     rules: dict[str, tuple[Rule, ...]] = {"allow": (), "deny": ()}
     places: dict[str, KeyPath] = {}  # of each id
     for kind, index, rule in _raw_rules(data):
@@ -90,7 +105,7 @@ def read_layer(source: TomlSource) -> tuple[Layer, list[Problem]]:
             first = source.problem(places[name], "").line
             hint = f"give it another: the rule on line {first} has this one"
             problems.append(source.problem((*at, "id"), f"two rules have the id {name!r}", hint))
-    return Layer(source.name, rules["allow"], rules["deny"]), problems
+    return Layer(source.name, rules["allow"], rules["deny"], bool(table and table.locked)), problems
 
 
 def read_stores(source: TomlSource, folder: Path) -> tuple[dict[str, StoreConfig], list[Problem]]:
@@ -150,17 +165,25 @@ def _rules(value: object, info: ValidationInfo) -> object:
 
 
 def _not_locked(value: object) -> object:
-    raise ConfigError("only policy files can be locked, and this release reads none", hint="remove it")
+    raise ConfigError("only policy files can be locked", hint="move it to a policy file, or remove it")
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _PolicyTable(_Strict):
+class _PolicyRules(_Strict):
     allow: Annotated[list[Any], BeforeValidator(_rules)] = []  # Any: each rule is checked by itself
     deny: Annotated[list[Any], BeforeValidator(_rules)] = []  # Any: likewise
+    locked: bool | None = None
+
+
+class _PolicyTable(_PolicyRules):
     locked: Annotated[None, BeforeValidator(_not_locked)] = None
+
+
+class _LockablePolicyTable(_PolicyRules):
+    locked: bool = False
 
 
 class _RuleTable(_Strict):

@@ -19,22 +19,23 @@ class Lock:
     """Held on the file ``path`` (flock(2)) from construction to ``close``, or as a context.
 
     RunLocked, naming the holder's pid, if another process has it, or another Lock of this one; ``where`` is what it is
-    for, as a person knows it. A child that Python forks does not hold it: it would outlive a killed parent.
+    for, as a person knows it. ``pid`` is what others are told, where they do not see this process under its own. A
+    child that Python forks does not hold it: it would outlive a killed parent.
     """
 
-    def __init__(self, path: Path, *, where: Path) -> None:
+    def __init__(self, path: Path, *, where: Path, pid: int | None = None) -> None:
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - the lock is held as long as it is open
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.pread(self._file.fileno(), 32, 0).decode(errors="replace")
+            told = os.pread(self._file.fileno(), 32, 0).decode(errors="replace")
             self.close()
             raise RunLocked(
-                f"another process works in {where} (pid {pid if pid.isdigit() else 'unknown'})",
+                f"another process works in {where} (pid {told if told.isdigit() else 'unknown'})",
                 hint="wait for it to end, or end it; nothing needs unlocking afterwards",
             ) from None
         self._file.truncate(0)
-        self._file.write(str(os.getpid()).encode())
+        self._file.write(str(pid or os.getpid()).encode())
         _held.add(self)
 
     def close(self) -> None:
@@ -51,9 +52,10 @@ class Lock:
 
 
 def holder(path: Path) -> int | None:
-    """The pid of the process that holds the lock at ``path``; None if nobody does.
+    """The pid that the process which holds the lock at ``path`` tells others; None if nobody does.
 
-    Read from /proc/locks (proc(5)): a look that took the lock itself, however shortly, could refuse a run that starts.
+    Whether it is held is read from /proc/locks (proc(5)): a look that took the lock itself, however shortly, could
+    refuse a run that starts.
     """
     try:
         found = path.stat()
@@ -62,7 +64,10 @@ def holder(path: Path) -> int | None:
         return None
     file = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     words = (line.split() for line in locks.splitlines())
-    return next((int(line[4]) for line in words if line[1] == "FLOCK" and line[5] == file), None)
+    if not any(line[1] == "FLOCK" and line[5] == file for line in words):
+        return None
+    told = path.read_text()
+    return int(told) if told.isdigit() else None
 
 
 _held: weakref.WeakSet[Lock] = weakref.WeakSet()  # of this process: a forked child lets go of them

@@ -9,13 +9,13 @@ T = TypeVar("T")
 
 
 def from_members(kind: type[T], data: Any) -> T:  # Any: JSON
-    """The dataclass ``kind``, whose fields are texts, numbers, truth values and None, from the members of ``data``.
+    """The dataclass ``kind`` from the members of ``data``: texts, numbers, truth values, None, and tuples of texts.
 
     TypeError, naming the member, if one is missing, unknown, or of another type than its field is annotated with.
     """
     if not isinstance(data, dict):
         raise TypeError(f"{type(data).__name__} is no object")
-    made = kind(**data)
+    made = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
     for name, annotation in get_type_hints(kind).items():
         if not _fits(getattr(made, name), annotation):
             raise TypeError(f"{name!r} cannot be {getattr(made, name)!r}")
@@ -27,4 +27,6 @@ def _fits(value: object, annotation: Any) -> bool:  # Any: a type, a union of so
         return any(_fits(value, one) for one in get_args(annotation))
     if get_origin(annotation) is Literal:
         return isinstance(value, str) and value in get_args(annotation)
+    if get_origin(annotation) is tuple:
+        return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
     return type(value) is (NoneType if annotation is None else annotation)  # a bool is no int here

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codex_core.policy import Policy
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from codex_core.status import TargetConfig
     from codex_core.storage import StoreConfig
 
@@ -50,6 +50,25 @@ def read_project(file: Path) -> Project:
     targets, target_problems = read_targets(source)
     raise_problems([*problems, *store_problems, *target_problems])
     return Project(file, file.parent, Policy((layer,)), stores, targets)
+
+
+def read_policy(files: Sequence[str | os.PathLike[str]]) -> Policy:
+    """The policy whose layers are ``files``: pipeline files, called codex.toml, and policy files.
+
+    ConfigError, with the mistakes of all of them, if there are any.
+    """
+    from codex_core.config import raise_problems, read_layer, read_policy_file
+    from codex_core.toml import read_toml
+
+    layers, problems = [], []
+    for file in map(Path, files):
+        is_pipeline = file.name == PIPELINE_FILE
+        source = read_toml(file, name=file.name if is_pipeline else None)
+        layer, mistakes = (read_layer if is_pipeline else read_policy_file)(source)
+        layers.append(layer)
+        problems += mistakes
+    raise_problems(problems)
+    return Policy(tuple(layers))
 
 
 def nearest_project(start: Path) -> Project:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from codex_core.errors import ConfigError, Problem
 from codex_core.policy import Request, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -21,16 +22,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Attestation:
-    """What was enforced when a stage began: the guard level, the policy's digest, and how far the ledger had come."""
+    """What was enforced around a stage: the guard level, the policy's digest, and how far the ledger had come.
+
+    ``interfaces`` and ``routes`` are those of the stage's own network, ``attempts`` counts its packets for which there
+    was no route; None where it had no network of its own.
+    """
 
     guard: str
     policy: str
     ledger_entries: int
     ledger_head: str | None
+    interfaces: tuple[str, ...] | None = None
+    routes: tuple[str, ...] | None = None
+    attempts: int | None = None
 
-    def to_json(self) -> dict[str, str | int | None]:
-        """The object that a bundle's attestation manifest holds."""
-        return dict(vars(self))
+    def to_json(self) -> dict[str, object]:
+        """The object that a record, and a bundle's attestation manifest, holds."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,9 @@ class StageContext:
     ``root`` is the pipeline's folder, where the relative URLs of ``targets`` begin. ``runs`` is a folder of this stage
     alone that outlives its process: what is half done there can be gone on with after a kill. ``forced``: somebody
     asked for the work to be done once more, although nothing that decides it may have changed.
+
+    ``attestation`` is what was enforced when this stage began; ``history`` has that of the stages that it builds on, as
+    it was when they ended.
     """
 
     stage: str
@@ -61,6 +72,7 @@ class StageContext:
     forced: bool
     targets: Mapping[str, TargetConfig]
     attestation: Attestation
+    history: Mapping[str, Attestation] = field(default_factory=dict)
 
     def check(self, shape: Shape) -> None:
         """ConfigError, with every mistake, unless there are as many inputs and outputs as ``shape`` says."""

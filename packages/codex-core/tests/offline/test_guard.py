@@ -485,3 +485,21 @@ def test_native_code_is_not_stopped_which_is_why_the_guard_promises_nothing() ->
         "python: refused by the guard",
         "ctypes: answered by the kernel, Network is unreachable",
     ]
+
+
+def test_a_guard_sets_the_switches_and_gives_them_back(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CODEX_KEEPER", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    with closing(_guard(Policy(), recorded)), closing(_guard(Policy(), recorded)):
+        assert (os.environ["HF_HUB_OFFLINE"], os.environ["MLFLOW_DISABLE_TELEMETRY"]) == ("1", "true")
+    assert (os.environ["HF_HUB_OFFLINE"], os.environ.get("MLFLOW_DISABLE_TELEMETRY")) == ("0", None)
+
+
+def test_inside_a_seal_a_guard_leaves_the_environment_as_it_was_given(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_KEEPER", "nobody")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with closing(_guard(Policy(), recorded)):
+        assert os.environ["HF_HUB_OFFLINE"] == "0"

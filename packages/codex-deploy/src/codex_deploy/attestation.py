@@ -9,7 +9,7 @@ statement also says the bundle's name, so that the name in index.json has someth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from codex_core.digest import canonical_json
@@ -45,11 +45,15 @@ REPORT_KINDS = (
 
 @dataclass(frozen=True)
 class Statement:
-    """The bundle's name, what was enforced while it was packed (None: nothing), and by which versions it was packed."""
+    """The bundle's name, what was enforced while it was packed (None: nothing), and by which versions it was packed.
+
+    ``stages`` has what was enforced around each stage of the pipeline that it was made by, by their names.
+    """
 
     name: str
     enforced: Attestation | None
     environment: Mapping[str, str]
+    stages: Mapping[str, Attestation] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """The object that statement.json holds, and that ``bundle inspect`` shows."""
@@ -58,6 +62,7 @@ class Statement:
             "name": self.name,
             "enforced": self.enforced and self.enforced.to_json(),
             "environment": dict(self.environment),
+            "stages": {name: one.to_json() for name, one in self.stages.items()},
         }
 
     def to_bytes(self) -> bytes:
@@ -71,7 +76,8 @@ def read_statement(content: bytes) -> Statement:
     try:
         enforced, environment = data["enforced"], read_texts(data["environment"])
         known = None if enforced is None else from_members(Attestation, enforced)
-        statement = Statement(check_name(data["name"]), known, environment)
+        stages = {name: from_members(Attestation, one) for name, one in data["stages"].items()}
+        statement = Statement(check_name(data["name"]), known, environment, stages)
         expected = statement.to_bytes()
     except (KeyError, TypeError, AttributeError, ValueError, CodexError) as error:
         raise VerificationError(f"it is no statement of an attestation: {error}") from error

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from codex_core.stage import Attestation
     from codex_deploy.bundle import Layout
     from codex_deploy.flaws import Flaw
     from codex_deploy.layout import Descriptor
@@ -97,6 +98,7 @@ def _told(layout: Layout) -> list[str]:
             ("policy", enforced.policy),
             ("ledger", f"{enforced.ledger_entries} entries, {enforced.ledger_head or 'no head'}"),
         ]
+    rows += [(f"stage {name}", _enforced(one)) for name, one in sorted(statement.stages.items())]
     rows += [(name, value) for name, value in sorted(statement.environment.items())]
     if layout.checkpoint is not None:
         rows.append(("steps", str(layout.checkpoint.step)))
@@ -105,6 +107,15 @@ def _told(layout: Layout) -> list[str]:
             rows.append(("inexact", str(inexact)))
     rows += [(one.annotations[TITLE], one.digest) for one in layout.attestation.layers]
     return [table(rows)]
+
+
+def _enforced(one: Attestation) -> str:
+    """What was enforced around a stage, in one line."""
+    if one.interfaces is None:
+        return f"guard level {one.guard}"
+    tries = "no packet" if not one.attempts else f"{one.attempts} packets"
+    routes = ", ".join(one.routes or ()) or "none"
+    return f"guard level {one.guard}, interfaces {', '.join(one.interfaces)}, routes {routes}, {tries} without a route"
 
 
 def _value(value: object) -> str:

@@ -70,15 +70,16 @@ def create_bundle(
     name: str,
     enforced: Attestation | None,
     environment: Mapping[str, str],
+    stages: Mapping[str, Attestation] | None = None,
 ) -> Bundle:
     """Pack the folder ``model`` and ``files`` into the layout folder ``output``, which is free, empty, or a bundle.
 
     A file of ``files`` stands in the bundle under its own name; an audit or an evaluation goes into the attestation.
-    ``enforced`` and ``environment`` are what the attestation says of this run. UsageError, ContentRefused with every
-    file that may not be inside, or VerificationError if the model folder is not as its manifest.json says; ``output``
-    is then as it was.
+    ``enforced``, ``environment`` and ``stages`` are what the attestation says of this run. UsageError, ContentRefused
+    with every file that may not be inside, or VerificationError if the model folder is not as its manifest.json says;
+    ``output`` is then as it was.
     """
-    statement, output = Statement(check_name(name), enforced, environment), output.absolute()
+    statement, output = Statement(check_name(name), enforced, environment, stages or {}), output.absolute()
     _check_output(output)
     _check_apart(model, output)
     found, manifest = list(_files(model, files)), _read_manifest(model)

@@ -45,7 +45,15 @@ class PackageStage:
         ctx.check(self.shape)
         (model, *files), (output,) = ctx.inputs, ctx.outputs
         facts = packing_environment()
-        bundle = create_bundle(model, files, output, name=params.name, enforced=ctx.attestation, environment=facts)
+        bundle = create_bundle(
+            model,
+            files,
+            output,
+            name=params.name,
+            enforced=ctx.attestation,
+            environment=facts,
+            stages=ctx.history,
+        )
         print(f"packed {len(bundle.resources) - 2} files as {bundle.name}: {bundle.digest}")
 
 

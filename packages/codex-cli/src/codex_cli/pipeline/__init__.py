@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from codex_cli.pipeline.examination import plan, status
     from codex_cli.pipeline.file import locate, read_pipeline
+    from codex_cli.pipeline.keeping import run_sealed
     from codex_cli.pipeline.model import Pipeline, StageSpec
     from codex_cli.pipeline.progress import Progress
     from codex_cli.pipeline.reports import PipelineReport, StageReport
     from codex_cli.pipeline.runner import RunOptions, run
+    from codex_cli.pipeline.starter import Starter
     from codex_cli.pipeline.summary import describe_plan, describe_run, describe_status
 
 _HOMES = {
@@ -21,6 +23,7 @@ _HOMES = {
     "RunOptions": "runner",
     "StageReport": "reports",
     "StageSpec": "model",
+    "Starter": "starter",
     "describe_plan": "summary",
     "describe_run": "summary",
     "describe_status": "summary",
@@ -28,6 +31,7 @@ _HOMES = {
     "plan": "examination",
     "read_pipeline": "file",
     "run": "runner",
+    "run_sealed": "keeping",
     "status": "examination",
 }
 
@@ -38,6 +42,7 @@ __all__ = [
     "RunOptions",
     "StageReport",
     "StageSpec",
+    "Starter",
     "describe_plan",
     "describe_run",
     "describe_status",
@@ -45,6 +50,7 @@ __all__ = [
     "plan",
     "read_pipeline",
     "run",
+    "run_sealed",
     "status",
 ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codex_core.errors import Problem
-from codex_core.ledger import Ledger
+from codex_core.members import from_members
 from codex_core.policy import Decision, Layer, Policy
 from codex_core.stage import Attestation
 from codex_core.status import TargetConfig
@@ -37,22 +37,21 @@ class Job:
     stores: Mapping[str, StoreConfig]
     targets: Mapping[str, TargetConfig]
     policy: Policy
-    ledger: Path
     runs: Path
     attestation: Attestation
+    history: Mapping[str, Attestation]
     now: datetime
     forced: bool
 
 
 @dataclass
 class Result:
-    """What a ``uses`` stage left: its decisions, what it read from stores, and how it failed, if it did.
+    """What a ``uses`` stage left: what it read from stores, and how it failed, if it did.
 
     ``finished`` stays False when the process ended before it could say.
     """
 
     finished: bool = False
-    decisions: list[Decision] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     exit: int = 0
@@ -61,10 +60,17 @@ class Result:
 
 
 def make_job(
-    pipeline: Pipeline, stage: StageSpec, *, folder: Path, state: StateFolder, guard: str, now: datetime, forced: bool
+    pipeline: Pipeline,
+    stage: StageSpec,
+    *,
+    folder: Path,
+    state: StateFolder,
+    attestation: Attestation,
+    history: Mapping[str, Attestation],
+    now: datetime,
+    forced: bool,
 ) -> Job:
     """The job of ``stage``, which must be a ``uses`` stage."""
-    entries, head = Ledger(state.ledger).head()
     return Job(
         stage=stage.name,
         uses=stage.uses or "",
@@ -77,9 +83,9 @@ def make_job(
         stores=pipeline.stores,
         targets=pipeline.targets,
         policy=pipeline.policy,
-        ledger=state.ledger,
         runs=state.runs(stage.name),
-        attestation=Attestation(guard, pipeline.policy.digest, entries, head),
+        attestation=attestation,
+        history=history,
         now=now,
         forced=forced,
     )
@@ -89,8 +95,9 @@ def write_job(descriptor: int, job: Job) -> None:
     """Write ``job`` into a memory file."""
     stores = {name: asdict(store) for name, store in job.stores.items()}
     targets = {name: asdict(target) for name, target in job.targets.items()}
-    tables = {"stores": stores, "targets": targets, "policy": _layers(job), "attestation": asdict(job.attestation)}
-    _write(descriptor, {**vars(job), **tables})
+    history = {name: one.to_json() for name, one in job.history.items()}
+    said = {"policy": _layers(job), "attestation": job.attestation.to_json(), "history": history}
+    _write(descriptor, {**vars(job), "stores": stores, "targets": targets, **said})
 
 
 def read_job(descriptor: int) -> Job:
@@ -100,10 +107,11 @@ def read_job(descriptor: int) -> Job:
     tables = {
         "stores": {name: StoreConfig(**_with_tuples(store)) for name, store in data["stores"].items()},
         "targets": {name: TargetConfig(**_with_tuples(target)) for name, target in data["targets"].items()},
-        "attestation": Attestation(**data["attestation"]),
+        "attestation": from_members(Attestation, data["attestation"]),
+        "history": {name: from_members(Attestation, one) for name, one in data["history"].items()},
         "policy": policy,
     }
-    paths = {name: Path(data[name]) for name in ("root", "folder", "ledger", "runs")}
+    paths = {name: Path(data[name]) for name in ("root", "folder", "runs")}
     lists = {name: tuple(data[name]) for name in ("inputs", "outputs")}
     now = datetime.fromisoformat(data["now"])
     return Job(**{**data, **tables, **paths, **lists, "now": now})
@@ -115,7 +123,6 @@ def write_result(descriptor: int, result: Result) -> None:
         descriptor,
         {
             **vars(result),
-            "decisions": [decision.to_json() for decision in result.decisions],
             "problems": [problem.to_json() for problem in result.problems],
             "refusal": result.refusal and result.refusal.to_json(),
             "fallbacks": [fallback.to_json() for fallback in result.fallbacks],
@@ -130,7 +137,6 @@ def read_result(descriptor: int) -> Result:
         return Result()
     return Result(
         finished=data["finished"],
-        decisions=[Decision.from_json(decision) for decision in data["decisions"]],
         sources=data["sources"],
         problems=tuple(Problem(**problem) for problem in data["problems"]),
         exit=data["exit"],

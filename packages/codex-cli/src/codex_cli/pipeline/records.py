@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from codex_core.digest import canonical_json
+from codex_core.members import from_members
 from codex_core.policy import Decision
+from codex_core.stage import Attestation
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from codex_cli.pipeline.model import Pipeline, StageSpec
+    from codex_cli.pipeline.state import StateFolder
 
 SCHEMA = "codex.record/1"
 
@@ -66,6 +71,20 @@ class Record:
             "refusal": self.refusal and self.refusal.to_json(),
             "observed": self.observed,
         }
+
+
+def attestations(state: StateFolder, pipeline: Pipeline, stage: StageSpec) -> dict[str, Attestation]:
+    """What was enforced around each stage that ``stage`` builds on, by their names, as their records say."""
+    found: dict[str, Attestation] = {}
+    pending = list(stage.needs)
+    while pending:
+        name = pending.pop()
+        record = None if name in found else read_record(state.record(name))
+        if record is not None and "attestation" in record.observed:
+            found[name] = from_members(Attestation, record.observed["attestation"])
+        if record is not None:
+            pending += pipeline.stages[name].needs
+    return dict(sorted(found.items()))
 
 
 def record_bytes(record: Record) -> bytes:

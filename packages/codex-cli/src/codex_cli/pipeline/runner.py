@@ -12,25 +12,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from codex_cli.pipeline.freshness import Today
-from codex_cli.pipeline.process import end_orphans
+from codex_cli.pipeline.keeping import keeper_beside
 from codex_cli.pipeline.records import read_record
 from codex_cli.pipeline.reports import PipelineReport, StageReport, recorded_report
 from codex_cli.pipeline.stage_run import StageRun, name_stage, write_failure
 from codex_cli.pipeline.staging import discard
 from codex_cli.pipeline.state import StateFolder
-from codex_core.errors import CodexError, GuardUnavailable, Problem, UsageError
+from codex_core.errors import CodexError, Problem, UsageError
 from codex_core.locks import Lock
+from codex_core.offline import levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from codex_cli.pipeline.model import Pipeline, StageSpec
     from codex_cli.pipeline.records import Record
+    from codex_cli.pipeline.starter import Starter
 
-GUARD_LEVELS = ("python", "nosocket", "kernel")
-"""Guard levels, the weakest first."""
-GUARD_LEVEL = "python"
-"""The level of this release: the audit hook explains refusals inside ``uses`` stages."""
 GRACE = 30.0
 """Seconds that a stage is given to end after it was asked to."""
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,35 +57,33 @@ class RunOptions:
     force_all: bool = False
     jobs: int = 1
     refresh: bool = False
-    require_guard: str = GUARD_LEVEL
+    require_guard: str = levels.DEFAULT
 
 
-def run(pipeline: Pipeline, options: RunOptions, watcher: Watcher) -> PipelineReport:
+def run(pipeline: Pipeline, options: RunOptions, watcher: Watcher, starter: Starter | None = None) -> PipelineReport:
     """Run what is stale; RunLocked if another run works here, GuardUnavailable if the level cannot be had.
 
-    How stages fail is in the report, whose ``exit`` is that of the first that did, 130 or 143 after a signal.
+    How stages fail is in the report, whose ``exit`` is that of the first that did, 130 or 143 after a signal. Without a
+    ``starter`` the stages are sealed, and this process, which loads plug-ins, is not.
     """
     _check(pipeline, options)
+    if starter is None:
+        with keeper_beside(pipeline.file, pipeline.policy, required=options.require_guard) as beside:
+            return run(pipeline, options, watcher, beside)
     state = StateFolder(pipeline.root)
     state.create()
-    with Lock(state.lock, where=pipeline.root), _signals() as received:
+    with Lock(state.lock, where=pipeline.root, pid=starter.pid), _signals() as received:
         _discard_staging(state)
-        run = _Run(pipeline, options, state, watcher, received)
+        going = _Run(pipeline, options, state, watcher, starter, received)
         try:
-            return run.go()
+            return going.go()
         finally:
-            run.close()
+            going.close()
             _discard_staging(state)
 
 
 def _check(pipeline: Pipeline, options: RunOptions) -> None:
-    if options.require_guard not in GUARD_LEVELS:
-        raise UsageError(f"there is no guard level {options.require_guard!r}", hint=f"use {', '.join(GUARD_LEVELS)}")
-    if GUARD_LEVELS.index(options.require_guard) > GUARD_LEVELS.index(GUARD_LEVEL):
-        raise GuardUnavailable(
-            f"guard level {options.require_guard!r} is required, and this release has {GUARD_LEVEL!r} only",
-            hint="run with --require-guard python",
-        )
+    levels.check_name(options.require_guard)
     for name in (*options.force, *filter(None, [options.only])):
         if name not in pipeline.stages:
             raise UsageError(f"there is no stage {name!r}", hint=f"the stages are {', '.join(pipeline.stages)}")
@@ -96,11 +92,8 @@ def _check(pipeline: Pipeline, options: RunOptions) -> None:
 
 
 def _discard_staging(state: StateFolder) -> None:
-    """Remove what a killed run left, and end the processes that it left: only one run works here."""
-    left = list(state.staging.iterdir())
-    if left:
-        end_orphans(state.staging)
-    for place in left:
+    """Remove what a killed run left: only one run works here, and its processes have ended with it."""
+    for place in list(state.staging.iterdir()):
         discard(place)
 
 
@@ -145,6 +138,7 @@ class _Run:
     options: RunOptions
     state: StateFolder
     watcher: Watcher
+    starter: Starter
     received: _Signals
     reports: dict[str, StageReport] = field(default_factory=dict)
     running: dict[int, StageRun] = field(default_factory=dict)
@@ -168,7 +162,7 @@ class _Run:
                 self._skip_rest()
         stages = tuple(self.reports[name] for name in self.pipeline.stages)
         seconds = round(time.monotonic() - self.began, 3)
-        return PipelineReport(self.pipeline.name, stages, self._exit(), GUARD_LEVEL, seconds=seconds)
+        return PipelineReport(self.pipeline.name, stages, self._exit(), self.starter.level, seconds=seconds)
 
     def close(self) -> None:
         """Leave no process behind, however the run ended."""
@@ -203,7 +197,7 @@ class _Run:
             if not why:
                 self._settle(recorded_report(stage.name, record))
                 return
-            run = StageRun(stage, self.today, self.state, guard=GUARD_LEVEL, why=why, forced=self._forced(stage))
+            run = StageRun(stage, self.today, self.state, self.starter, why=why, forced=self._forced(stage))
         except CodexError as error:
             self._settle(self._unstarted(stage, error.problems, error.exit_code))
         except OSError as error:

@@ -1,31 +1,43 @@
-"""The process of one ``uses`` stage: ``python -m codex_cli.pipeline.stage_process JOB RESULT`` (two descriptors).
+"""The process of one ``uses`` stage, inside its seal: a fork of the keeper, or where that will not do, a Python.
+
+    python -m codex_cli.pipeline.stage_process JOB RESULT       (two descriptors)
 
 The guard is installed before the stage's code is imported.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from codex_cli.pipeline.job import Job, Result, read_job, write_result
 from codex_cli.pipeline.uses import load_stage, validate_params
 from codex_core.errors import CodexError, PolicyRefused, Problem
-from codex_core.ledger import Ledger
 from codex_core.offline import guard
+from codex_core.offline.reporter import ADDRESS, Reporter
 from codex_core.stage import StageContext
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-    from codex_core.policy import Decision
+def run_forked(job_file: int, result_file: int) -> int:
+    """Run a job in a process that was forked from another program, as if it were a Python of its own."""
+    atexit._clear()  # what was left to be done at the end of that program is not for this one
+    sys.argv[1:] = []
+    sys.dont_write_bytecode = True
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - they stay open until the process ends
+    sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115
+    try:
+        return run_job(job_file, result_file)
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the end of an interpreter does
+        atexit._run_exitfuncs()
 
 
-def main(words: list[str]) -> int:
+def run_job(job_file: int, result_file: int) -> int:
     """Run the job and leave its result; the exit status is 0 if the stage finished."""
-    job_file, result_file = map(int, words)
     job, result = read_job(job_file), Result()
     try:
         _run(job, result)
@@ -41,7 +53,7 @@ def main(words: list[str]) -> int:
 
 
 def _run(job: Job, result: Result) -> None:
-    record = _recorder(Ledger(job.ledger), result)
+    record = Reporter(os.environ[ADDRESS]).record
     guard.install(job.policy, stage=job.stage, actor="stage", record=record, now=lambda: datetime.now(UTC))
     stage = load_stage(job.uses, job.root)
     context = StageContext(
@@ -60,16 +72,9 @@ def _run(job: Job, result: Result) -> None:
         forced=job.forced,
         targets=job.targets,
         attestation=job.attestation,
+        history=job.history,
     )
     stage(context, validate_params(stage, job.params))
-
-
-def _recorder(ledger: Ledger, result: Result) -> Callable[[Decision], None]:
-    def record(decision: Decision) -> None:
-        result.decisions.append(decision)
-        ledger.append("decision", decision.to_json(), at=datetime.now(UTC), sync=not decision.allowed)
-
-    return record
 
 
 def _fail(result: Result, error: Exception) -> None:
@@ -98,4 +103,4 @@ def _refusal_behind(error: BaseException | None) -> PolicyRefused | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_job(*map(int, sys.argv[1:])))

@@ -11,24 +11,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from codex_cli.pipeline.environment import stage_environment
 from codex_cli.pipeline.job import Result, make_job, read_result, write_job
-from codex_cli.pipeline.process import signal_stage, stage_environment, start_stage
-from codex_cli.pipeline.records import Record, read_json, record_bytes
+from codex_cli.pipeline.records import Record, attestations, read_json, record_bytes
 from codex_cli.pipeline.reports import StageReport, read_tail
 from codex_cli.pipeline.staging import StagingFolder, discard, remove
 from codex_cli.pipeline.state import write_atomically
 from codex_cli.pipeline.uses import tells_refusals
 from codex_core.digest import canonical_json
-from codex_core.errors import CodexError, ConfigError, Problem, StageFailed
+from codex_core.errors import CodexError, ConfigError, PolicyRefused, Problem, StageFailed
 from codex_core.ledger import Ledger
+from codex_core.stage import Attestation
 
 if TYPE_CHECKING:
-    import subprocess
-    from typing import BinaryIO
-
     from codex_cli.pipeline.freshness import Today
+    from codex_cli.pipeline.job import Job
     from codex_cli.pipeline.model import StageSpec
     from codex_cli.pipeline.records import Identity
+    from codex_cli.pipeline.starter import Ending, StageProcess, Starter
     from codex_cli.pipeline.state import StateFolder
 
 LOG_TAIL = 15
@@ -53,16 +53,23 @@ def write_failure(
 class StageRun:
     """A stage that is being run: constructed when its process has started, ended by ``finish``.
 
-    ``done`` is a pidfd, readable when the process has ended. CodexError or OSError if the stage could not be started.
+    ``done`` is readable when nothing of the stage is left. CodexError or OSError if it could not be prepared.
     """
 
     def __init__(
-        self, stage: StageSpec, today: Today, state: StateFolder, *, guard: str, why: tuple[str, ...], forced: bool
+        self,
+        stage: StageSpec,
+        today: Today,
+        state: StateFolder,
+        starter: Starter,
+        *,
+        why: tuple[str, ...],
+        forced: bool,
     ) -> None:
         self.stage = stage
         self._today = today
         self._state = state
-        self._guard = guard
+        self._starter = starter
         self._why = why
         self._forced = forced
         self._began = time.monotonic()
@@ -77,10 +84,13 @@ class StageRun:
             self._result_file = os.memfd_create("result")
             opened.callback(os.close, self._result_file)
             with open(state.log(stage.name), "wb") as log:
-                self._process = self._start(log)
-            opened.callback(self._end_at_once)
-            self.done = os.pidfd_open(self._process.pid)
+                self._process = self._start(log.fileno())
             opened.pop_all()
+
+    @property
+    def done(self) -> int:
+        """A descriptor that is readable once ``finish`` may be called."""
+        return self._process.done
 
     @property
     def seconds(self) -> float:
@@ -88,20 +98,20 @@ class StageRun:
         return time.monotonic() - self._began
 
     def signal(self, number: int) -> None:
-        """Send a signal to all of the stage's processes."""
-        signal_stage(self._process, number)
+        """Send a signal to the stage's process group; SIGKILL ends all of its processes."""
+        self._process.signal(number)
 
     def last_line(self) -> str:
         """What the stage printed last."""
         return "".join(read_tail(self._state.log(self.stage.name), 1))
 
     def finish(self, *, interrupted: int | None = None) -> StageReport:
-        """Reap the process, publish what it made, and write its record last; a stage that failed leaves none.
+        """Publish what the stage made, and write its record last; a stage that failed leaves none.
 
-        ``done`` must be readable. The process group is killed while the ended leader still holds its number: what the
-        stage left running would go on writing into its outputs.
+        ``done`` must be readable.
         """
-        result = self._take_result(self._end_at_once())
+        self._ending = self._process.wait()
+        result = self._take_result(self._ending)
         try:
             if interrupted is not None:
                 raise StageFailed(f"stage {self.stage.name!r} was ended by {signal.Signals(interrupted).name}")
@@ -118,12 +128,10 @@ class StageRun:
 
     def abandon(self) -> None:
         """End the process at once and leave nothing of it: the run itself is ending."""
-        self._take_result(self._end_at_once())
-        discard(self._folder.place)
-
-    def _end_at_once(self) -> int:
         self.signal(signal.SIGKILL)
-        return self._process.wait()
+        self._process.wait()
+        os.close(self._result_file)
+        discard(self._folder.place)
 
     def _refuse_foreign_outputs(self) -> None:
         """Overwrite only what an earlier run of this stage made, or was about to publish when it was killed."""
@@ -144,40 +152,54 @@ class StageRun:
             raise ConfigError(f"the input {error.filename!r} of stage {self.stage.name!r} does not exist") from error
         return self._today.identity(self.stage, inputs)
 
-    def _start(self, log: BinaryIO) -> subprocess.Popen[bytes]:
-        pipeline, folder = self._today.pipeline, self._folder.path
+    def _start(self, log: int) -> StageProcess:
+        pipeline = self._today.pipeline
+        writable = [self._folder.place]
         environment = stage_environment(self.stage, pipeline.seed, os.environ, scratch=self._folder.scratch)
-        if self.stage.uses is None:
-            return start_stage(self.stage, folder=folder, log=log, environment=environment)
         job_file = os.memfd_create("job")
         try:
-            job = make_job(
-                pipeline,
+            if self.stage.uses is not None:
+                write_job(job_file, self._job())
+                writable.append(self._state.runs(self.stage.name))
+                writable[-1].mkdir(parents=True, exist_ok=True)
+            return self._starter.start(
                 self.stage,
-                folder=folder,
-                state=self._state,
-                guard=self._guard,
-                now=self._at,
-                forced=self._forced,
+                folder=self._folder.path,
+                writable=writable,
+                log=log,
+                environment=environment,
+                files=() if self.stage.uses is None else (job_file, self._result_file),
             )
-            write_job(job_file, job)
-            handed = (job_file, self._result_file)
-            return start_stage(self.stage, folder=folder, log=log, environment=environment, handed=handed)
         finally:
             os.close(job_file)
 
-    def _take_result(self, status: int) -> Result:
-        """What the stage said of itself, or what its exit status says of it."""
+    def _job(self) -> Job:
+        count, head = Ledger(self._state.ledger).head()
+        return make_job(
+            self._today.pipeline,
+            self.stage,
+            folder=self._folder.path,
+            state=self._state,
+            attestation=Attestation(self._starter.level, self._today.pipeline.policy.digest, count, head),
+            history=attestations(self._state, self._today.pipeline, self.stage),
+            now=self._at,
+            forced=self._forced,
+        )
+
+    def _take_result(self, ending: Ending) -> Result:
+        """What the stage said of itself, or what its ending says of it."""
         result = self._named_from_root(read_result(self._result_file))
         os.close(self._result_file)
-        os.close(self.done)
-        if result.finished or (status == 0 and self.stage.uses is None):
-            return result
-        how = f"exit status {status}" if status >= 0 else signal.Signals(-status).name
-        problem = Problem(
-            "stage.failed", f"stage {self.stage.name!r} ended with {how}", f"its output is in {self._log}"
-        )
-        return replace(result, problems=(problem,), exit=1)
+        if ending.problem is not None:
+            return replace(result, problems=(ending.problem,), exit=ending.exit, refusal=None)
+        status = os.waitstatus_to_exitcode(ending.status or 0)
+        if not result.finished and (status != 0 or self.stage.uses is not None):
+            how = f"exit status {status}" if status >= 0 else signal.Signals(-status).name
+            message, hint = f"stage {self.stage.name!r} ended with {how}", f"its output is in {self._log}"
+            result = replace(result, problems=(Problem("stage.failed", message, hint),), exit=1)
+        if result.exit and result.refusal is None:
+            result = replace(result, problems=(*result.problems, *_explain(ending)))
+        return result
 
     def _named_from_root(self, result: Result) -> Result:
         """What the stage said, with its inputs and outputs under the names that they have in the project."""
@@ -233,25 +255,36 @@ class StageRun:
         """What the policy answered, where the stage's state does not say it."""
         if result.refusal is not None:
             return (f"refused, and recorded: {result.refusal.reason}",)
-        refused = sum(not decision.allowed for decision in result.decisions)
+        refused = sum(not decision.allowed for decision in self._ending.decisions)
         return (f"the policy refused {refused} of its requests (codex ledger show)",) if refused else ()
 
     def _record(self, result: Result, outputs: dict[str, str]) -> Record:
         sources = {**self._identity.sources, **result.sources}
-        count, head = Ledger(self._state.ledger).head()
         return Record(
             stage=self.stage.name,
             identity=replace(self._identity, sources=sources),
             outputs=outputs,
-            decisions=tuple(result.decisions),
+            decisions=self._ending.decisions,
             refusal=result.refusal,
             observed={
                 "at": self._at.isoformat(timespec="seconds"),
-                "guard": self._guard,
-                "ledger": {"entries": count, "head": head},
-                "pid": self._process.pid,
+                "attestation": self._attestation().to_json(),
+                "pid": self._ending.pid,
                 "seconds": round(self.seconds, 3),
             },
+        )
+
+    def _attestation(self) -> Attestation:
+        """What was enforced, now that it has ended."""
+        seen = self._ending
+        return Attestation(
+            self._starter.level,
+            self._today.pipeline.policy.digest,
+            seen.ledger_entries,
+            seen.ledger_head,
+            seen.interfaces,
+            seen.routes,
+            seen.attempts,
         )
 
     def _failed(self, result: Result) -> StageReport:
@@ -275,3 +308,14 @@ class StageRun:
             fallbacks=result.fallbacks,
             **members,  # type: ignore[arg-type]  # state, why and outputs, from the two callers above
         )
+
+
+def _explain(ending: Ending) -> tuple[Problem, ...]:
+    """What of a failed stage's end the network has to do with, even if a library swallowed it."""
+    if ending.last_refusal is not None:
+        told = PolicyRefused(ending.last_refusal).problems[0]
+        return (replace(told, message=f"its last refused request: {told.message}"),)
+    if ending.attempts:
+        times = "once" if ending.attempts == 1 else f"{ending.attempts} times"
+        return (Problem("policy.refused", f"it tried {times} to reach a network, and there is none in a seal"),)
+    return ()

@@ -11,6 +11,7 @@ has no words for it.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -18,18 +19,20 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
 from operator import index
 from typing import TYPE_CHECKING, Any
 
-from codex_core.errors import GuardUnavailable, PolicyRefused, UrlError
+from codex_core.errors import GuardUnavailable, LedgerUnavailable, PolicyRefused, UrlError
+from codex_core.offline.reporter import ADDRESS, Reporter
+from codex_core.offline.switches import SWITCHES, set_switches
 from codex_core.policy import Decision, Request, decide
 from codex_core.urls import canonical_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
     from ipaddress import IPv4Address, IPv6Address
 
     from codex_core.policy import Policy
@@ -54,11 +57,18 @@ class Guard:
     actor: str
     record: Callable[[Decision], None]
     now: Callable[[], datetime]
+    _environment: dict[str, str | None] = field(default_factory=dict, repr=False)  # what the switches took the place of
     _names: dict[str, dict[str, None]] = field(default_factory=dict, repr=False)  # of each address, as looked up here
 
     def close(self) -> None:
-        """Stop judging. The hook stays, since Python has no way to take one out, and does nothing."""
+        """Stop judging, and give the switches back. The hook stays: Python has no way to take one out."""
         global _current  # noqa: PLW0603  -- the one guard of the process
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._environment.clear()
         if _current is self:
             _current = None
 
@@ -134,12 +144,16 @@ def install(
 ) -> Guard:
     """Judge all that this process does with sockets by ``policy``, as ``stage``; replaces the guard before it.
 
-    GuardUnavailable if another audit hook of this process does not let this one in.
+    The switches of codex_core.offline.switches are set as well. GuardUnavailable if another audit hook of this process does not let this one in.
     """
     global _current  # noqa: PLW0603  -- the one guard of the process
     _ = policy.digest  # now: a Decision needs it, and an interpreter that ends can import nothing
     with _installing:
         before, _current = _current, Guard(policy, stage, actor, record, now)
+        if ADDRESS not in os.environ:  # a seal has set them, but for those that its program was given
+            known = before._environment if before else {}
+            _current._environment |= {one.name: os.environ.get(one.name) for one in SWITCHES} | known
+            set_switches(os.environ)
         if not _hook_answers():
             sys.addaudithook(_hook)
         if not _hook_answers():
@@ -149,6 +163,22 @@ def install(
                 hint="install the guard before that hook, or run without it",
             )
         return _current
+
+
+def judge_this_program() -> None:
+    """Install the guard in a program that is inside a seal and has not heard of it: its keeper has the policy.
+
+    Without a keeper there is nobody to record what is decided, and nothing is installed; the seal holds all the same.
+    """
+    address = os.environ.get(ADDRESS)
+    if address is None or _current is not None:
+        return
+    reporter = Reporter(address)
+    try:
+        stage, policy = reporter.policy()
+    except LedgerUnavailable:
+        return
+    install(policy, stage=stage, actor="program", record=reporter.record, now=lambda: datetime.now(UTC))
 
 
 _current: Guard | None = None

@@ -1,0 +1,257 @@
+"""The keeper of a run: the process outside the seals, which starts the runner and each stage that it asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from codex_cli.answers import outcome
+from codex_cli.pipeline.stage_process import run_forked
+from codex_cli.pipeline.starter import SIGNAL, START, Ending, Starter, write_ending
+from codex_cli.pipeline.state import StateFolder
+from codex_core.command import Reply
+from codex_core.errors import CodexError, ConfigError, GuardUnavailable, Problem
+from codex_core.ledger import Ledger
+from codex_core.offline import guard, linux
+from codex_core.offline.environment import sealed_environment
+from codex_core.offline.keeper import Keeper
+from codex_core.offline.mounts import View
+from codex_core.offline.probe import settle
+from codex_core.offline.recorder import Recorder, to_ledger
+from codex_core.offline.reporter import ADDRESS, Reporter
+from codex_core.offline.seal import LEVEL, Program, execute
+from codex_core.policy import Policy
+from codex_core.project import read_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from codex_core.offline.attestation import Observation
+    from codex_core.offline.seal import Seal
+
+_LONGEST_REQUEST = 4096
+_AT_START = ("PYTHON", "LD_", "GLIBC_", "MALLOC_", "LC_", "LANG", "LOCPATH", "TZ")
+"""What the variables begin with that a program reads at its start alone: a fork cannot follow a change of them."""
+_OF_SEALS = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+"""Those among them that every stage has, and that a fork can follow."""
+
+
+class StageKeeper:
+    """Starts what the runner asks for at the other end of ``control``, and tells it how each stage ended.
+
+    ``forsaken``: the runner has gone, and its stages with it.
+    """
+
+    def __init__(self, keeper: Keeper, control: socket.socket, *, file: Path, policy: Policy) -> None:
+        self._keeper, self._control = keeper, control
+        self._root, self._file, self._policy = file.parent, file, policy
+        self._seals: dict[int, Seal] = {}
+        self.forsaken = False
+        keeper.watch(control.fileno(), self._obey)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no stage is running."""
+        return not self._seals
+
+    def _obey(self) -> None:
+        message, descriptors, _, _ = socket.recv_fds(self._control, _LONGEST_REQUEST, 8)
+        if not message:  # the runner has ended
+            self._keeper.unwatch(self._control.fileno())
+            self.forsaken = True
+            for seal in self._seals.values():
+                seal.signal(signal.SIGKILL)
+            return
+        kind, *rest = json.loads(message)
+        if kind == START:
+            self._start(rest[0], *descriptors)
+        elif kind == SIGNAL and rest[0] in self._seals:
+            self._seals[rest[0]].signal(rest[1])
+
+    def _start(self, number: int, asked: int, ending: int, told: int, log: int, *files: int) -> None:
+        request = json.loads(os.pread(asked, os.fstat(asked).st_size, 0))
+        recorder = Recorder(request["stage"], lambda: self._policy, to_ledger(str(StateFolder(self._root).ledger)))
+        state = str(StateFolder(self._root).path)
+        program = Program(
+            _call(request, files),
+            folder=request["folder"],
+            environment=request["environment"],
+            view=View(kept=kept_folders(self._root), read_only=(state, str(self._file)), writable=request["writable"]),
+            output=log,
+            handed=files,
+            own_group=True,
+        )
+
+        def end(status: int | None, seen: Observation | None, error: CodexError | None) -> None:
+            self._seals.pop(number, None)
+            pid = seal.pid if seal is not None else 0
+            write_ending(ending, self._ending(recorder, status, pid, seen, recorder.fault or error))
+            os.close(ending)
+            os.close(told)
+
+        seal: Seal | None = None
+        try:
+            seal = self._keeper.start(program, recorder, lambda status, seen: end(status, seen, None))
+            self._seals[number] = seal
+        except CodexError as error:
+            end(None, None, error)
+        finally:
+            for descriptor in (asked, log, *files):
+                os.close(descriptor)
+
+    def _ending(
+        self, recorder: Recorder, status: int | None, pid: int, seen: Observation | None, error: CodexError | None
+    ) -> Ending:
+        entries, head = Ledger(StateFolder(self._root).ledger).head()
+        return Ending(
+            status=status,
+            pid=pid,
+            problem=error.problems[0] if error else None,
+            exit=error.exit_code if error else 0,
+            decisions=tuple(recorder.decisions),
+            last_refusal=recorder.last_refusal,
+            ledger_entries=entries,
+            ledger_head=head,
+            interfaces=seen.interfaces if seen else None,
+            routes=seen.routes if seen else None,
+            attempts=seen.attempts if seen else None,
+        )
+
+
+def kept_folders(root: Path) -> tuple[str, ...]:
+    """What a runner or a stage needs to see, wherever it lies: the project, and the Python that runs it."""
+    code = os.path.dirname(__file__)  # noqa: PTH120
+    return (str(root), os.getcwd(), sys.prefix, sys.base_prefix, code)  # noqa: PTH109
+
+
+@contextmanager
+def keeper_beside(file: Path, policy: Policy, *, required: str) -> Iterator[Starter]:
+    """A keeper in a process of its own, for a runner that is not sealed itself; GuardUnavailable below ``required``.
+
+    It ends, with every stage, when this process does or leaves the context.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _keep_beside(theirs, file, policy, required)
+    theirs.close()
+    try:
+        said = json.loads(ours.recv(_LONGEST_REQUEST))
+        if "error" in said:
+            raise GuardUnavailable(said["error"], hint=said["hint"])
+        yield Starter(ours, level=said["level"], pid=pid)
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
+
+
+def _call(request: Mapping[str, Any], files: Sequence[int]) -> Callable[[], int]:  # Any: JSON of Starter.start
+    if request["command"] is not None:
+        return lambda: execute(["/bin/sh", "-c", request["command"]])
+    if _at_start(request["environment"]) == _at_start(os.environ):
+        return lambda: run_forked(*files)
+    words = [sys.executable, "-P", "-m", "codex_cli.pipeline.stage_process", *map(str, files)]
+    return lambda: execute(words)
+
+
+def _at_start(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environ.items() if name.startswith(_AT_START) and name not in _OF_SEALS}
+
+
+def _keep_beside(control: socket.socket, file: Path, policy: Policy, required: str) -> None:
+    """Be the keeper until the runner at the other end has gone; never returns."""
+    status = 1
+    try:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        keeper = Keeper(required=required)
+        keeper.take_signals()
+        answer = _level(keeper)
+        control.send(json.dumps(answer).encode())
+        if "level" in answer:
+            stages = StageKeeper(keeper, control, file=file, policy=policy)
+            keeper.serve(None, lambda: stages.forsaken and stages.idle)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _level(keeper: Keeper) -> dict[str, str | None]:
+    try:
+        settle(keeper)
+    except GuardUnavailable as error:
+        return {"error": error.message, "hint": error.hint}
+    return {"level": keeper.level.name if keeper.level else None}
+
+
+def run_sealed(file: Path, *, required: str, call: Callable[[Starter], Reply]) -> Reply:
+    """What ``call``, the runner, answers from a seal; this process is its keeper until it and every stage have ended.
+
+    GuardUnavailable if ``required`` cannot be had.
+    """
+    policy = _policy_of(file)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    answer, pid = os.memfd_create("answer"), os.getpid()
+    endings: list[int] = []
+
+    def runner() -> int:
+        starter = Starter(theirs, level=os.environ[LEVEL], pid=pid)
+        record = Reporter(os.environ[ADDRESS]).record
+        guard.install(policy, stage="cli", actor="runner", record=record, now=lambda: datetime.now(UTC))
+        reply = outcome(lambda: call(starter), os.environ)
+        os.pwrite(answer, _reply_bytes(reply), 0)
+        return 0
+
+    keeper = Keeper(required=required)
+    keeper.take_signals()
+    try:
+        stages = StageKeeper(keeper, ours, file=file, policy=policy)
+        state = StateFolder(file.parent)
+        program = Program(
+            runner,
+            folder=os.getcwd(),  # noqa: PTH109
+            environment=sealed_environment(os.environ),
+            view=View(kept=kept_folders(file.parent), read_only=(str(file), str(state.ledger))),
+            handed=(theirs.fileno(), answer),
+        )
+        recorder = Recorder("cli", lambda: policy, to_ledger(str(state.ledger)))
+        seal = keeper.start(program, recorder, lambda status, _: endings.append(status))
+        theirs.close()
+        keeper.serve(seal, lambda: bool(endings) and stages.idle)
+    finally:
+        keeper.close()
+        ours.close()
+    data = os.pread(answer, os.fstat(answer).st_size, 0)
+    os.close(answer)
+    return _read_reply(data) if data else _killed(endings[0])
+
+
+def _policy_of(file: Path) -> Policy:
+    """The policy of a pipeline file, which allows nothing if it has a mistake: the runner tells all of these."""
+    try:
+        return read_project(file).policy
+    except ConfigError:
+        return Policy()
+
+
+def _reply_bytes(reply: Reply) -> bytes:
+    return json.dumps({**vars(reply), "errors": [problem.to_json() for problem in reply.errors]}).encode()
+
+
+def _read_reply(data: bytes) -> Reply:
+    said = json.loads(data)
+    return Reply(said["body"], said["text"], said["exit"], tuple(Problem(**problem) for problem in said["errors"]))
+
+
+def _killed(status: int) -> Reply:
+    code = os.waitstatus_to_exitcode(status)
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+    problem = Problem("run.killed", f"the runner {how}, and every stage with it", "run again: nothing needs unlocking")
+    return Reply({"stages": []}, exit=128 - code if code < 0 else 1, errors=(problem,))

@@ -1,0 +1,168 @@
+"""``codex sealed``: any command in a seal, with status, signals and terminal as if the seal were not there.
+
+    codex sealed [--require-guard LEVEL] [--policy FILE] -- CMD...
+
+This is answered without the parser of the other commands, which costs ten times what a seal does.
+"""
+
+from __future__ import annotations
+
+import os
+
+from codex_core.offline import levels
+from codex_core.offline.environment import sealed_environment
+from codex_core.offline.keeper import Keeper
+from codex_core.offline.mounts import View
+from codex_core.offline.recorder import Recorder, to_ledger
+from codex_core.offline.seal import Program, execute
+
+TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from codex_core.errors import Problem
+    from codex_core.offline.attestation import Observation
+
+STAGE = "sealed"
+"""What rules and the ledger call a program that ``codex sealed`` runs."""
+HELP = """\
+Usage: codex sealed [OPTIONS] [--] CMD...
+
+Run CMD where it can reach no network. Its status, signals and terminal are as if it had been started alone; what it
+leaves running is ended with it. Exit: CMD's own status, 128+N if signal N ended it, 126 or 127 if it cannot be started.
+
+Options:
+  --require-guard LEVEL  Run only if this level can be had: kernel, nosocket (the default) or python.
+  --policy FILE          A policy file on top of the nearest codex.toml.
+  -h, --help             Show this."""
+
+
+class Usage(Exception):
+    """The words are not what the command takes; the second argument says what to do."""
+
+
+class Options:
+    """What the words before CMD ask for."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.require_guard, self.policy, self.help = levels.DEFAULT, "", False
+        rest = list(words)
+        while rest and rest[0].startswith("-") and rest[0] != "--":
+            option, equals, value = rest.pop(0).partition("=")
+            if option in {"-h", "--help"}:
+                self.help = True
+            elif option not in {"--require-guard", "--policy"}:
+                raise Usage(f"codex sealed has no option {option!r}", "codex sealed --help shows what it takes")
+            elif not equals and not rest:
+                raise Usage(f"{option} needs a value", "codex sealed --help shows what it takes")
+            elif option == "--policy":
+                self.policy = value if equals else rest.pop(0)
+            else:
+                self.require_guard = value if equals else rest.pop(0)
+        self.command = rest[1:] if rest[:1] == ["--"] else rest
+        if not self.command and not self.help:
+            raise Usage("there is no command to run", "codex sealed -- CMD...")
+
+
+def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the command in ``words``; returns the exit code."""
+    try:
+        options = Options(words)
+    except Usage as mistake:
+        from codex_core.errors import Problem
+
+        return _tell((Problem("usage.invalid", *mistake.args),), environ, 2)
+    if options.help:
+        from codex_cli.output import write_out
+
+        write_out(HELP)
+        return 0
+    try:
+        return _run(options, environ)
+    except Exception as error:
+        from codex_core.errors import CodexError
+
+        if not isinstance(error, CodexError):
+            raise
+        return _tell(error.problems, environ, error.exit_code)
+
+
+def _run(options: Options, environ: Mapping[str, str]) -> int:
+    from codex_cli.sealed_project import SealedProject
+
+    project = SealedProject(os.getcwd(), options.policy, environ)
+    recorder = Recorder(STAGE, project.policy, to_ledger(project.ledger))
+    endings: list[tuple[int, Observation]] = []
+    keeper = Keeper(required=options.require_guard)
+    keeper.take_signals()
+    terminal = _terminal()
+    try:
+        program = Program(
+            lambda: execute(options.command),
+            folder=os.getcwd(),
+            environment=sealed_environment(environ),
+            view=View(kept=project.kept, read_only=project.read_only, writable=project.writable),
+        )
+        seal = keeper.start(program, recorder, lambda *ending: endings.append(ending))
+        keeper.serve(seal, lambda: bool(endings))
+    finally:
+        keeper.close()
+        _take_back(terminal)
+    ((status, seen),) = endings
+    code = exit_code(status)
+    if recorder.fault is not None:
+        return _tell(recorder.fault.problems, environ, recorder.fault.exit_code)
+    if code:
+        _explain(recorder, seen.attempts, environ)
+    return code
+
+
+def exit_code(status: int) -> int:
+    """What a shell would say of a wait status: the exit status, or 128+N for signal N."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def _explain(recorder: Recorder, attempts: int | None, environ: Mapping[str, str]) -> None:
+    """After a failure: the last refusal with its remedy, which a library may have swallowed; or what the kernel saw."""
+    from codex_cli.output import write_note, write_problems
+
+    if recorder.last_refusal is not None:
+        from codex_core.errors import PolicyRefused
+
+        count = "a request was" if recorder.refused == 1 else f"{recorder.refused} requests were"
+        write_note(f"codex: {count} refused while this ran; the last:")
+        write_problems(PolicyRefused(recorder.last_refusal).problems, environ)
+    elif attempts:
+        times = "once" if attempts == 1 else f"{attempts} times"
+        write_note(f"codex: the program tried {times} to reach a network, and there is none in a seal")
+
+
+def _tell(problems: Sequence[Problem], environ: Mapping[str, str], code: int) -> int:
+    from codex_cli.output import write_problems
+
+    write_problems(problems, environ)
+    return code
+
+
+def _terminal() -> int | None:
+    """The descriptor of the terminal whose foreground this process is in, if it is."""
+    for number in (0, 1, 2):
+        try:
+            if os.tcgetpgrp(number) == os.getpgrp():
+                return number
+        except OSError:
+            continue
+    return None
+
+
+def _take_back(terminal: int | None) -> None:
+    """Be the terminal's foreground again: a shell inside cannot give it back, for it cannot see this process."""
+    if terminal is not None:
+        import _signal
+
+        before = _signal.signal(_signal.SIGTTOU, _signal.SIG_IGN)
+        try:
+            os.tcsetpgrp(terminal, os.getpgrp())
+        except OSError:
+            terminal = None  # it hung up
+        _signal.signal(_signal.SIGTTOU, before)

@@ -1,0 +1,431 @@
+"""``codex sealed``: the command inside is as if it had been started alone, but for the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from codex_core import ledger
+
+Ended = tuple[int, str, str]
+Codex = Callable[..., Ended]
+
+SEALED = [sys.executable, "-m", "codex_cli", "sealed", "--"]
+COUNTER = """
+import os, signal, sys
+got = []
+def note(number, frame):
+    got.append(signal.Signals(number).name)
+    print(got[-1], flush=True)
+for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"):
+    signal.signal(getattr(signal, name), note)
+print("ready", flush=True)
+for line in sys.stdin:
+    print("end", len(got), flush=True)
+    break
+"""
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    """A word for the command line of a process, by which it is found wherever it lives; nothing bears it afterwards."""
+    word = f"mark-{uuid.uuid4()}"
+    yield word
+    assert marked(word) == []
+
+
+def marked(word: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if word.encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 7"], 7),
+        (["sh", "-c", "kill -KILL $$"], 137),
+        (["sh", "-c", "kill -TERM $$"], 143),
+        (["nosuchcommand"], 127),
+        (["/"], 126),
+    ],
+)
+def test_the_exit_code_is_that_of_the_command(codex: Codex, words: list[str], code: int) -> None:
+    assert codex("sealed", "--", *words)[0] == code
+
+
+def test_streams_words_and_folder_are_those_of_the_command(codex: Codex, tmp_path: Path) -> None:
+    code = "import os, sys; print(sys.argv[1:], os.getcwd(), sys.stdin.read()); print('two', file=sys.stderr)"
+    done = subprocess.run(
+        [*SEALED, sys.executable, "-c", code, "a b", "--json"],
+        input="in",
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"['a b', '--json'] {tmp_path} in\n", "two\n")
+
+
+def test_a_command_inherits_no_descriptor_but_the_three(codex: Codex, tmp_path: Path) -> None:
+    with open(tmp_path / "secret", "w") as secret:
+        os.set_inheritable(secret.fileno(), True)
+        code = "import os; print(sorted(os.listdir('/proc/self/fd'), key=int)[:-1])"
+        done = subprocess.run(
+            [*SEALED, sys.executable, "-c", code], close_fds=False, capture_output=True, text=True, check=False
+        )
+    assert done.stdout == "['0', '1', '2']\n"
+
+
+def test_a_script_without_an_interpreter_line_runs_in_the_shell_as_env_has_it(codex: Codex, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("echo from the shell\n")
+    script.chmod(0o755)
+    assert codex("sealed", str(script)) == (0, "from the shell\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "codex: there is no command to run; codex sealed -- CMD...\n"),
+        (
+            ["--nope", "--", "true"],
+            "codex: codex sealed has no option '--nope'; codex sealed --help shows what it takes\n",
+        ),
+        (["--policy"], "codex: --policy needs a value; codex sealed --help shows what it takes\n"),
+        (
+            ["--require-guard", "steel", "--", "true"],
+            "codex: there is no guard level 'steel'; use kernel, nosocket, python\n",
+        ),
+        (["--policy", "absent.toml", "--", "true"], None),
+    ],
+)
+def test_mistaken_words_are_told_and_nothing_runs(codex: Codex, words: list[str], told: str | None) -> None:
+    code, out, err = codex("sealed", *words)
+    assert (code, out) == (2, "")
+    assert told is None or err == told
+    assert "absent.toml" in err or told is not None
+
+
+def test_every_mistake_of_a_policy_file_is_told_before_anything_runs(codex: Codex, tmp_path: Path) -> None:
+    policy = tmp_path / "site.toml"
+    policy.write_text('[[policy.allow]]\nid = "a"\nurl = "ftp://x"\nverbs = ["eat"]\n[stores.x]\n')
+    code, out, err = codex("sealed", "--policy", str(policy), "--", "echo", "ran")
+    assert (code, out) == (2, "")
+    places = [line.partition(": ")[0] for line in err.splitlines()]
+    assert places == [f"{policy}:{line}:{column}" for line, column in ((3, 1), (4, 10), (5, 2))]
+
+
+def test_a_signal_to_the_process_reaches_the_command_once(mark: str) -> None:
+    with counting(mark) as process:
+        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT", "SIGWINCH"):
+            process.send_signal(getattr(signal, name))
+            assert _line(process) == name
+        assert _rest(process) == ["end 7"]
+    assert process.returncode == 0
+
+
+def test_a_signal_to_the_process_group_reaches_the_command_once(mark: str) -> None:
+    with counting(mark) as process:
+        for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"):
+            os.killpg(process.pid, getattr(signal, name))
+            assert _line(process) == name
+        assert _rest(process) == ["end 4"]
+
+
+def test_a_signal_that_was_ignored_stays_ignored(mark: str) -> None:
+    process = subprocess.run(
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *SEALED, "sh", "-c", "kill -HUP $$; echo alive"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stdout) == (0, "alive\n")
+
+
+def test_what_a_command_leaves_running_ends_with_it(codex: Codex, mark: str) -> None:
+    left = f"sleep 1000 # {mark}"
+    assert (
+        codex("sealed", "--", "sh", "-c", f"setsid sh -c '{left}; true' & nohup sh -c '{left}; true' & exit 3")[0] == 3
+    )
+
+
+@pytest.mark.parametrize("level", ["kernel", "python", "nosocket"])
+def test_a_killed_keeper_takes_everything_with_it(mark: str, level: str) -> None:
+    inside = ["sh", "-c", f"setsid sh -c 'sleep 1000; true {mark}' & echo up; sleep 1000; true {mark}"]
+    words = [sys.executable, "-c", f"{FORCED}\nforce({level!r})", *inside]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert _line(process) == "up"
+        process.kill()
+        wait_for(lambda: not marked(mark))
+        process.communicate()
+
+
+FORCED = """
+import sys
+from codex_cli import sealed
+from codex_core.offline import levels
+def force(name):
+    levels.start_highest = lambda required, start: (start(getattr(levels, name.upper())), [])
+    sys.exit(sealed.main(["--", *sys.argv[1:]], __import__("os").environ))
+"""
+
+
+@pytest.mark.parametrize("level", ["kernel", "python", "nosocket"])
+def test_a_killed_command_ends_what_it_left_at_every_level(mark: str, level: str) -> None:
+    inside = ["sh", "-c", f"setsid sh -c 'sleep 1000; true {mark}' & kill -KILL $$"]
+    words = [sys.executable, "-c", f"{FORCED}\nforce({level!r})", *inside]
+    assert subprocess.run(words, check=False).returncode == 137
+
+
+def test_ctrl_c_ends_the_command_and_the_status_says_so(mark: str) -> None:
+    with Terminal(
+        [*SEALED, sys.executable, "-c", "import time; print('up', flush=True); time.sleep(1000)", mark]
+    ) as tty:
+        tty.expect("up")
+        tty.type("\x03")
+        assert tty.status() in {130, 1}
+        assert tty.text.count("KeyboardInterrupt") == 1
+
+
+def test_a_stopped_command_stops_the_job_and_goes_on_in_the_foreground() -> None:
+    with Terminal(["bash", "--norc", "--noprofile", "-i"]) as tty:
+        tty.type("PS1='$ '\n")
+        tty.type(" ".join(SEALED) + " sh -c 'echo up; read line; echo got $line'\n")
+        tty.expect("\r\nup")
+        tty.type("\x1a")
+        tty.expect("Stopped")
+        tty.type("jobs\n")
+        tty.expect(r"\[1\]\+\s+Stopped")
+        tty.type("fg\n")
+        tty.expect("fg\r\n.*sealed")
+        tty.type("words\n")
+        tty.expect("\r\ngot words")
+        tty.type("exit\n")
+        assert tty.status() == 0
+
+
+def test_a_shell_inside_has_job_control_and_gives_the_terminal_back() -> None:
+    with Terminal(["bash", "--norc", "--noprofile", "-i"]) as tty:
+        tty.type("PS1='outer '\n")
+        tty.type(" ".join(SEALED) + " bash --norc --noprofile -i\n")
+        tty.type("PS1='inner '\n")
+        tty.type("sleep 1000\n")
+        tty.type("\x1a")
+        tty.expect("Stopped.*sleep 1000")
+        tty.type("disown -a\n")
+        tty.type("exit 5\n")
+        tty.type("echo code $?\n")
+        tty.expect("code 5")
+        tty.type("cat\n")
+        tty.type("the terminal is ours\n")
+        tty.expect("ours\r\nthe terminal is ours")
+        tty.type("\x04exit\n")
+        tty.status()
+        assert "no job control" not in tty.text
+
+
+def test_it_works_in_the_middle_of_a_pipe() -> None:
+    line = f"seq 3 | {' '.join(SEALED)} cat | tail -1"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "3\n")
+
+
+def test_a_refusal_is_recorded_and_shown_even_if_a_library_swallowed_it(codex: Codex, tmp_path: Path) -> None:
+    code = """
+import urllib.request
+try:
+    urllib.request.urlopen("https://models.example/v1")
+except Exception:
+    raise SystemExit("the model could not be fetched")
+"""
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    status, out, err = codex("sealed", "--", sys.executable, "-c", code, env=state)
+    assert (status, out) == (1, "")
+    assert err == (
+        "the model could not be fetched\n"
+        "codex: a request was refused while this ran; the last:\n"
+        "codex: no rule allows connect of https://models.example:443/ for stage 'sealed'\n"
+        "this rule in codex.toml would allow it:\n\n"
+        '[[policy.allow]]\nid = "models-example-443"\nurl = "https://models.example:443/**"\nverbs = ["connect"]\n'
+        'stages = ["sealed"]\nreason = "why this endpoint is needed"\n\n'
+    )
+    (entry,) = ledger.read(tmp_path / "state/codex/ledger.ndjson")
+    assert (entry.kind, entry.body["reported"], entry.body["stage"]) == ("decision", True, "sealed")
+
+
+def test_a_refusal_is_recorded_in_the_project_around(codex: Codex, tmp_path: Path) -> None:
+    (tmp_path / "codex.toml").write_text('[pipeline]\nname = "p"\n')
+    (tmp_path / "deep").mkdir()
+    code = "import socket; socket.create_connection(('198.51.100.7', 443))"
+    for _ in range(2):
+        assert codex("sealed", "--", sys.executable, "-c", code, cwd=tmp_path / "deep")[0] == 1
+    status, out, _ = codex("ledger", "show", "--verdict", "refuse", "--json", cwd=tmp_path)
+    assert status == 0
+    assert [entry["body"]["url"] for entry in json.loads(out)["entries"]] == ["https://198.51.100.7:443/"] * 2
+
+
+def test_a_program_that_the_guard_does_not_see_is_explained_by_what_the_kernel_counted(codex: Codex) -> None:
+    code = """
+import ctypes, socket
+outside = b"\\x02\\x00\\x00\\x50\\xc6\\x33\\x64\\x07" + bytes(8)
+sock = socket.socket()
+print(ctypes.CDLL(None).connect(sock.fileno(), outside, len(outside)))
+raise SystemExit(1)
+"""
+    status, out, err = codex("sealed", "--", sys.executable, "-c", code)
+    assert (status, out) == (1, "-1\n")
+    assert err == "codex: the program tried once to reach a network, and there is none in a seal\n"
+
+
+def test_what_succeeded_is_told_nothing_of(codex: Codex) -> None:
+    code = "import socket, contextlib\nwith contextlib.suppress(OSError): socket.create_connection(('198.51.100.7', 1))"
+    assert codex("sealed", "--", sys.executable, "-c", code) == (0, "", "")
+
+
+def test_help_says_what_it_takes_without_running_anything(codex: Codex) -> None:
+    status, out, err = codex("sealed", "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith("Usage: codex sealed [OPTIONS] [--] CMD...\n")
+
+
+def test_a_required_level_that_cannot_be_had_ends_with_78_and_says_what_forbids_it() -> None:
+    done = without_namespaces("--require-guard", "kernel", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == (
+        "codex: guard level 'kernel' is required and cannot be had here: kernel (unshare: ENOSPC;"
+        " /proc/sys/user/max_user_namespaces is 0; what would allow it: sysctl user.max_user_namespaces=10000);"
+        " codex doctor tells more; --require-guard python runs without the kernel's promise\n"
+    )
+
+
+def test_where_namespaces_are_forbidden_seccomp_still_holds() -> None:
+    done = without_namespaces("--", sys.executable, "-c", "import socket; socket.socketpair(); socket.socket()")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Address family not supported by protocol" in done.stderr
+
+
+def test_inside_a_seal_the_level_is_kernel_inherited_and_the_outer_keeper_records(codex: Codex, tmp_path: Path) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    code = "import socket; socket.create_connection(('198.51.100.7', 443))"
+    words = [*SEALED[:-1], "--require-guard", "kernel", "--", sys.executable, "-c", code]
+    status, out, err = codex("sealed", "--", *words, env=state)
+    assert (status, out) == (1, "")
+    assert err.count("no rule allows connect of https://198.51.100.7:443/") == 3  # the traceback, and both keepers
+    (entry,) = ledger.read(tmp_path / "state/codex/ledger.ndjson")
+    assert entry.body["url"] == "https://198.51.100.7:443/"
+
+
+def without_namespaces(*words: str) -> subprocess.CompletedProcess[str]:
+    """``codex sealed`` where the limit of user namespaces is 0, as a user namespace can set it for what is below it."""
+    limited = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", limited, "sh", *SEALED[:-1], *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+class counting:  # noqa: N801 - written like a function
+    """A sealed command that prints each signal that it gets."""
+
+    def __init__(self, mark: str) -> None:
+        self._words = [*SEALED, sys.executable, "-c", COUNTER, mark]
+
+    def __enter__(self) -> subprocess.Popen[str]:
+        self._process = subprocess.Popen(
+            self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0
+        )
+        assert _line(self._process) == "ready"
+        return self._process
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def _rest(process: subprocess.Popen[str]) -> list[str]:
+    out, _ = process.communicate("end\n", timeout=20)
+    return out.split("\n")[:-1]
+
+
+class Terminal:
+    """A command in a terminal of its own."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
+        self.text = ""
+        self._from = 0
+        self._code: int | None = None
+
+    def __enter__(self) -> Terminal:
+        self._pid, self._terminal = pty.fork()
+        if self._pid == 0:
+            os.execvpe(self._words[0], self._words, {**os.environ, "TERM": "dumb"})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._code is None:
+            os.kill(self._pid, signal.SIGKILL)
+            self.status()
+        os.close(self._terminal)
+
+    def type(self, keys: str) -> None:
+        self._read(0.2)
+        os.write(self._terminal, keys.encode())
+
+    def expect(self, pattern: str) -> None:
+        deadline = time.monotonic() + 20
+        while (found := re.compile(pattern, re.DOTALL).search(self.text, self._from)) is None:
+            assert time.monotonic() < deadline, f"no {pattern!r} in {self.text!r}"
+            self._read(0.1)
+        self._from = found.end()
+
+    def status(self) -> int:
+        """Its exit code, once it has ended."""
+        deadline = time.monotonic() + 20
+        while True:
+            self._read(0.05)
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+            if pid:
+                self._read(0)
+                self._code = os.waitstatus_to_exitcode(status)
+                return self._code
+            assert time.monotonic() < deadline, f"it did not end: {self.text!r}"
+
+    def _read(self, seconds: float) -> None:
+        """What comes until it has been quiet for so long."""
+        while select.select([self._terminal], [], [], seconds)[0]:
+            try:
+                data = os.read(self._terminal, 65536)
+            except OSError:
+                return  # the other end has closed
+            if not data:
+                return
+            self.text += data.decode(errors="replace")

@@ -1,0 +1,56 @@
+"""What the keeper saw from outside of a program in its seal: the interfaces and routes inside, and what tried them."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
+if TYPE_CHECKING:
+    from codex_core.offline.seal import Seal
+
+_COLUMN = {"snmp": "OutNoRoutes", "snmp6": "Ip6OutNoRoutes"}
+
+
+class Observation:
+    """What was seen of one seal's network namespace; None of each where it has none of its own.
+
+    ``attempts`` counts the packets, of IPv4 and IPv6, for which there was no route: each is a try to reach a network
+    that left no other trace (proc_net(5), snmp).
+    """
+
+    __slots__ = ("attempts", "interfaces", "routes")
+
+    def __init__(
+        self, interfaces: tuple[str, ...] | None, routes: tuple[str, ...] | None, attempts: int | None
+    ) -> None:
+        self.interfaces, self.routes, self.attempts = interfaces, routes, attempts
+
+
+def observe(seal: Seal) -> Observation:
+    """What there is to see now; the seal's program may have ended already."""
+    if not seal.level.namespaces:
+        return Observation(None, None, None)
+    read = {name: _read(descriptor) for name, descriptor in seal.facts.items()}
+    names = tuple(line.partition(":")[0].strip() for line in read["dev"].splitlines()[2:])
+    four = [" ".join(line.split()[:2]) for line in read["route"].splitlines()[1:]]
+    six = [line.split() for line in read["ipv6_route"].splitlines()]
+    routes = [f"{words[-1]} {words[0]}" for words in six if words[-1] != "lo"]
+    return Observation(names, (*four, *routes), _no_routes(read["snmp"]) + _no_routes6(read["snmp6"]))
+
+
+def _no_routes(table: str) -> int:
+    heads, values = (line.split() for line in table.splitlines()[:2]) if table else ([], [])
+    return int(values[heads.index(_COLUMN["snmp"])]) if _COLUMN["snmp"] in heads else 0
+
+
+def _no_routes6(table: str) -> int:
+    rows = (line.split() for line in table.splitlines())
+    return sum(int(row[1]) for row in rows if row[0] == _COLUMN["snmp6"])
+
+
+def _read(descriptor: int) -> str:
+    """The whole of an open file of /proc/net, as it is now."""
+    text = bytearray()
+    while data := os.pread(descriptor, 1 << 16, len(text)):
+        text += data
+    return text.decode()

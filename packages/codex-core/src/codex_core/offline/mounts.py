@@ -1,0 +1,194 @@
+"""What a sealed program sees of the file system: no socket of the host, its own names, and what it may not write.
+
+Everything here runs in a mount namespace of its own. Nothing in it can be undone from inside: the capability for that
+is given up, and the calls are refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from codex_core.offline import linux
+from codex_core.offline.namespaces import attempt
+
+TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_SOCKET_FOLDERS = ("/run", "/var/run", "/tmp/.X11-unix", "/tmp/.ICE-unix", "/dev/infiniband")
+_SOCKET_PREFIXES = ("ssh-", "dbus-", "tmux-")
+"""What the folders are called that such programs make in /tmp, for sockets that may be bound later."""
+_SOCKET_FOLDERS_AT_HOME = (".gnupg", ".docker/run", ".docker/desktop", ".colima")
+_KEPT = ("/run/media", "/run/current-system", "/run/booted-system", "/run/opengl-driver", "/run/opengl-driver-32")
+"""Folders of files below /run: removable disks, and where NixOS keeps all programs."""
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "shm", "pts", "mqueue", "dri", "kfd", "accel")
+_DEVICE_PREFIXES = ("nvidia", "dxg")
+_DEVICE_LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
+_OF_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs")
+"""What of /proc root could change the host with."""
+_PLACE = "/run/codex"
+_LOOPBACK_NAMES = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
+_UNREACHABLE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
+"""What the program cannot reach by this path either."""
+
+
+class View:
+    """What of the file system a program needs to see, and which of it it may not write.
+
+    ``kept`` stays visible wherever it lies. ``read_only`` cannot be written to, but for what of it is ``writable``.
+    Paths are absolute.
+    """
+
+    __slots__ = ("kept", "read_only", "writable")
+
+    def __init__(
+        self, *, kept: Sequence[str] = (), read_only: Sequence[str] = (), writable: Sequence[str] = ()
+    ) -> None:
+        self.kept, self.read_only, self.writable = tuple(kept), tuple(read_only), tuple(writable)
+
+
+def host_sockets() -> list[str]:
+    """The path of every bound unix socket of this network namespace (proc_net(5)), where it is an absolute one."""
+    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as table:
+        rows = [line.rstrip("\n").split(maxsplit=7) for line in table]
+    return sorted({row[7] for row in rows if len(row) == 8 and row[7].startswith("/")})
+
+
+def rearrange(view: View, sockets: Iterable[str], *, home: str) -> None:
+    """Hide the host's sockets and devices, and make read-only what is; SealFault if the kernel refuses a mount."""
+    with attempt("mount"):
+        linux.mount("none", "/", flags=linux.MS_REC | linux.MS_SLAVE)
+        kept = [*_KEPT, *view.kept, *view.read_only]
+        for folder in _socket_folders(home):
+            _cover(folder, kept)
+        if os.geteuid() == 0:
+            _reduce_devices()
+            linux.make_read_only("/sys")
+    with attempt("mask"):
+        for path in sockets:
+            _mask(path)
+    with attempt("names"):
+        _replace_names()
+    with attempt("read-only"):
+        _protect(view)
+
+
+def mount_proc() -> None:
+    """A /proc that shows the processes of this pid namespace alone."""
+    with attempt("proc"):
+        linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+
+
+def protect_proc() -> None:
+    """Take from root what would change the host: core_pattern among others names a program that runs outside."""
+    with attempt("proc"):
+        for name in _OF_PROC if os.geteuid() == 0 else ():
+            if os.path.exists(f"/proc/{name}"):
+                _bind_read_only(f"/proc/{name}")
+
+
+def _socket_folders(home: str) -> list[str]:
+    found = list(_SOCKET_FOLDERS)
+    with os.scandir("/tmp") as items:
+        found += [item.path for item in items if item.name.startswith(_SOCKET_PREFIXES)]
+    found += [f"{home}/{name}" for name in _SOCKET_FOLDERS_AT_HOME if home]
+    return [folder for folder in found if _is_folder(folder)]
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _cover(folder: str, kept: Iterable[str]) -> None:
+    """An empty folder of its own over ``folder``, with what of ``kept`` lies in it."""
+    held = {}
+    for path in kept:
+        real = os.path.realpath(path)
+        if real.startswith(f"{folder}/"):
+            try:
+                held[real] = os.open(real, os.O_PATH | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno not in _UNREACHABLE:
+                    raise
+    mode = stat.S_IMODE(os.lstat(folder).st_mode)
+    linux.mount("codex", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode={mode:o}")
+    for real, descriptor in sorted(held.items()):
+        _bind(descriptor, real)
+
+
+def _bind(descriptor: int, target: str) -> None:
+    """Mount what ``descriptor`` names at ``target``, which is made if it is not there."""
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.makedirs(target, exist_ok=True)
+    elif not os.path.lexists(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
+    linux.mount(f"/proc/self/fd/{descriptor}", target, flags=linux.MS_BIND | linux.MS_REC)
+    os.close(descriptor)
+
+
+def _reduce_devices() -> None:
+    """A /dev without disks and memory, which root may open. Terminals, shared memory and accelerators stay."""
+    names = [name for name in os.listdir("/dev") if name in _DEVICES or name.startswith(_DEVICE_PREFIXES)]
+    held = {name: os.open(f"/dev/{name}", os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW) for name in names}
+    links = {name: os.readlink(f"/dev/{name}") for name in names if os.path.islink(f"/dev/{name}")}
+    linux.mount("codex", "/dev", "tmpfs", linux.MS_NOSUID | linux.MS_NOEXEC, "mode=0755")
+    for name, descriptor in held.items():
+        if name in links:
+            os.symlink(links[name], f"/dev/{name}")
+            os.close(descriptor)
+        else:
+            _bind(descriptor, f"/dev/{name}")
+    for name, target in _DEVICE_LINKS.items():
+        os.symlink(f"/proc/self/{target}", f"/dev/{name}")
+
+
+def _mask(path: str) -> None:
+    try:
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            linux.mount("/dev/null", path, flags=linux.MS_BIND)
+    except OSError as error:
+        if error.errno not in _UNREACHABLE:
+            raise
+
+
+def _replace_names() -> None:
+    """Names that need no network: this machine's own, and no look-up anywhere else."""
+    if not _is_folder("/run"):
+        return
+    os.mkdir(_PLACE, 0o755)
+    hosts = f"{_LOOPBACK_NAMES}127.0.0.1 {os.uname().nodename}\n"
+    _replace("/etc/hosts", hosts)
+    try:
+        with open("/etc/nsswitch.conf", encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line for line in file if line.partition(":")[0].strip() != "hosts"]
+    except FileNotFoundError:
+        return  # nothing to bind over
+    _replace("/etc/nsswitch.conf", "".join([*lines, "\nhosts: files\n"]))
+
+
+def _replace(path: str, text: str) -> None:
+    if os.path.isfile(path):
+        source = f"{_PLACE}/{os.path.basename(path)}"
+        with open(source, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        linux.mount(source, path, flags=linux.MS_BIND)
+
+
+def _protect(view: View) -> None:
+    held = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in view.writable}
+    for path in view.read_only:
+        if os.path.lexists(path):
+            _bind_read_only(path)
+    for path, descriptor in held.items():
+        _bind(descriptor, path)
+
+
+def _bind_read_only(path: str) -> None:
+    linux.mount(path, path, flags=linux.MS_BIND | linux.MS_REC)
+    linux.make_read_only(path)

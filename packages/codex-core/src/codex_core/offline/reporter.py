@@ -1,0 +1,70 @@
+"""The reporter: how a program inside a seal tells its keeper what was decided, and asks for the policy."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # importing typing costs as much as a sealed command's start; type checkers know the name
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+    from typing import Any
+
+    from codex_core.policy import Decision, Policy
+
+ADDRESS = "CODEX_KEEPER"
+"""The environment variable that names the abstract socket (unix(7)) of the keeper."""
+LONGEST_MESSAGE = 2**16
+
+
+class Reporter:
+    """Talks to the keeper at ``address``; a forked child makes a connection of its own."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._connection: socket.socket | None = None
+        self._pid = 0
+
+    def policy(self) -> tuple[str, Policy]:
+        """The name of the stage that this program is, and the policy that judges it."""
+        from codex_core.policy import Layer, Policy
+
+        answer = self._ask({"get": "policy"})
+        layers = (Layer.from_json(layer, origin=layer["origin"]) for layer in answer["policy"])
+        return answer["stage"], Policy(tuple(layers))
+
+    def record(self, decision: Decision) -> None:
+        """Have ``decision`` recorded; LedgerUnavailable if it is not."""
+        self.report(decision.to_json())
+
+    def report(self, body: Mapping[str, object]) -> None:
+        """Have the Decision recorded whose members ``body`` holds; LedgerUnavailable if it is not."""
+        self._ask({"decision": dict(body)})
+
+    def _ask(self, message: Mapping[str, object]) -> dict[str, Any]:  # Any: what the keeper answers
+        import json
+
+        from codex_core.errors import LedgerUnavailable
+
+        try:
+            connection = self._connected()
+            connection.send(json.dumps(message).encode())
+            answer: dict[str, Any] = json.loads(connection.recv(LONGEST_MESSAGE) or b"{}")
+        except OSError as error:
+            raise LedgerUnavailable(
+                f"the keeper that records decisions is not there: {error.strerror}",
+                hint="nothing was recorded, so nothing goes out; start the command again",
+            ) from error
+        if "error" in answer or not answer:
+            told = answer.get("error", {"message": "the keeper has ended", "hint": None})
+            raise LedgerUnavailable(told["message"], hint=told.get("hint"))
+        return answer
+
+    def _connected(self) -> socket.socket:
+        import socket
+
+        if self._connection is None or self._pid != os.getpid():
+            self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._connection.connect(f"\0{self._address}")
+            self._pid = os.getpid()
+        return self._connection

@@ -1,0 +1,323 @@
+"""What the keeper promises: every program ends as it should, what it says is recorded, and nothing of it is left."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from codex_core.errors import GuardUnavailable, LedgerUnavailable, UsageError
+from codex_core.offline import levels, linux
+from codex_core.offline.attestation import Observation
+from codex_core.offline.keeper import Keeper
+from codex_core.offline.levels import Level
+from codex_core.offline.mounts import View
+from codex_core.offline.probe import probe
+from codex_core.offline.recorder import Recorder
+from codex_core.offline.reporter import Reporter
+from codex_core.offline.seal import Program
+from codex_core.policy import Decision, Layer, Policy, Rule
+
+POLICY = Policy((Layer("here", allow=(Rule("a", "https://a.example:443/**", ("read",)),)),))
+REFUSAL = Decision("refuse", None, "no rule allows it", "a rule", "https://b.example:443/", "read", "s", POLICY.digest)
+LEVELS = [levels.KERNEL, levels.KERNEL_SHARED_PIDS, levels.NOSOCKET, levels.PYTHON]
+every_level = pytest.mark.parametrize("level", LEVELS, ids=["kernel", "kernel-shared-pids", "nosocket", "python"])
+
+
+@contextmanager
+def keeping(level: Level | None = None) -> Iterator[Keeper]:
+    keeper = Keeper(required="python")
+    keeper.level = level
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+def quiet() -> Recorder:
+    """A recorder that keeps nothing."""
+    return Recorder("s", lambda: POLICY, lambda body: None)
+
+
+def run(
+    keeper: Keeper, call: Callable[[], int], *, recorder: Recorder | None = None, view: View | None = None
+) -> tuple[int, Observation]:
+    """The exit code of ``call`` in a seal, and what was seen of it."""
+    endings: list[tuple[int, Observation]] = []
+    program = Program(call, folder="/", environment=os.environ, view=view or View(), own_group=True)
+    keeper.start(program, recorder or quiet(), lambda *end: endings.append(end))
+    keeper.serve(None, lambda: bool(endings))
+    ((status, seen),) = endings
+    return os.waitstatus_to_exitcode(status), seen
+
+
+def heard(keeper: Keeper, body: Callable[[], object], *, view: View | None = None) -> object:
+    """What ``body`` returns in a seal, which hands it out through a file."""
+    with open(os.memfd_create("said"), "rb+") as file:
+
+        def call() -> int:
+            os.pwrite(file.fileno(), json.dumps(body()).encode(), 0)
+            return 0
+
+        endings: list[int] = []
+        program = Program(
+            call, folder="/", environment=os.environ, view=view or View(), own_group=True, handed=(file.fileno(),)
+        )
+        keeper.start(program, quiet(), lambda status, _: endings.append(status))
+        keeper.serve(None, lambda: bool(endings))
+        assert endings == [0]
+        return json.loads(file.read())
+
+
+@every_level
+def test_300_starts_in_a_row_end_as_they_should_and_leave_no_process_and_no_descriptor(level: Level) -> None:
+    with keeping(level) as keeper:
+        run(keeper, lambda: 0)
+        before = sorted(Path("/proc/self/fd").iterdir())
+        for number in range(300):
+            assert run(keeper, lambda: number % 7)[0] == number % 7  # noqa: B023 - it has run when the loop goes on
+        assert sorted(Path("/proc/self/fd").iterdir()) == before
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+
+@every_level
+def test_a_program_that_leaves_the_session_is_ended_with_what_started_it(level: Level) -> None:
+    read, write = os.pipe2(os.O_CLOEXEC)
+
+    def leave() -> int:
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                signal.pause()
+            os._exit(0)
+        return 3
+
+    with keeping(level) as keeper:
+        endings: list[int] = []
+        program = Program(leave, folder="/", environment=os.environ, view=View(), own_group=True, handed=(write,))
+        keeper.start(program, quiet(), lambda status, _: endings.append(status))
+        os.close(write)
+        keeper.serve(None, lambda: bool(endings))
+    assert os.waitstatus_to_exitcode(endings[0]) == 3
+    assert os.read(read, 1) == b""  # nobody holds the other end any more
+    os.close(read)
+
+
+@every_level
+def test_a_killed_program_is_told_as_killed(level: Level) -> None:
+    def die() -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    with keeping(level) as keeper:
+        assert run(keeper, die)[0] == -signal.SIGKILL
+
+
+@every_level
+def test_what_is_reported_from_inside_is_recorded_in_its_order(level: Level) -> None:
+    def report() -> int:
+        reporter = Reporter(os.environ["CODEX_KEEPER"])
+        assert reporter.policy() == ("s", POLICY)
+        reporter.record(REFUSAL)
+        if (child := os.fork()) == 0:
+            reporter.record(REFUSAL)  # over a connection of its own
+            os._exit(0)
+        os.waitpid(child, 0)
+        return 0
+
+    told: list[Mapping[str, object]] = []
+    recorder = Recorder("s", lambda: POLICY, told.append)
+    with keeping(level) as keeper:
+        assert run(keeper, report, recorder=recorder)[0] == 0
+    assert told == [REFUSAL.to_json()] * 2
+    assert (recorder.refused, recorder.last_refusal, list(recorder.decisions)) == (2, REFUSAL, [REFUSAL])
+
+
+def test_a_message_that_is_none_is_answered_and_changes_nothing() -> None:
+    recorder = Recorder("s", lambda: POLICY, print)
+    for message in (b"", b"\xff", b"[]", b"{}", b'{"decision": {}}', b'{"decision": 7}', b"[" * 60000):
+        assert json.loads(recorder.answer(message))["error"]["code"] == "usage.invalid"
+    assert (recorder.refused, recorder.fault) == (0, None)
+
+
+@every_level
+def test_a_program_whose_reports_cannot_be_recorded_is_ended(level: Level) -> None:
+    def fail(body: Mapping[str, object]) -> None:
+        raise LedgerUnavailable("the disk is full", hint="make room")
+
+    def report() -> int:
+        with pytest.raises(LedgerUnavailable, match="the disk is full"):
+            Reporter(os.environ["CODEX_KEEPER"]).record(REFUSAL)
+        signal.pause()
+        return 0
+
+    recorder = Recorder("s", lambda: POLICY, fail)
+    with keeping(level) as keeper:
+        assert run(keeper, report, recorder=recorder)[0] == -signal.SIGKILL
+    assert recorder.fault is not None
+
+
+def test_a_network_of_its_own_has_loopback_and_nothing_else() -> None:
+    def use_loopback() -> int:
+        with socket.create_server(("127.0.0.1", 80)) as server, socket.create_connection(server.getsockname()):
+            return 0
+
+    with keeping(levels.KERNEL) as keeper:
+        code, seen = run(keeper, use_loopback)
+    assert (code, seen.interfaces, seen.routes, seen.attempts) == (0, ("lo",), (), 0)
+
+
+def test_each_packet_without_a_route_is_counted() -> None:
+    def try_ways_out() -> int:
+        for family, address in ((socket.AF_INET, "198.51.100.7"), (socket.AF_INET6, "2001:db8::7")):
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(family, kind) as sock:
+                    assert sock.connect_ex((address, 443)) == errno.ENETUNREACH
+        return 0
+
+    with keeping(levels.KERNEL) as keeper:
+        code, seen = run(keeper, try_ways_out)
+    assert (code, seen.attempts) == (0, 4)
+
+
+def test_what_is_read_only_stays_so_but_for_what_is_writable(tmp_path: Path) -> None:
+    (tmp_path / "a/b/c").mkdir(parents=True)
+
+    def write() -> list[str]:
+        told = []
+        for path in ("x", "a/x", "a/b/x", "a/b/c/x"):
+            try:
+                (tmp_path / path).touch()
+                told.append("written")
+            except OSError as error:
+                told.append(errno.errorcode[error.errno or 0])
+        return told
+
+    view = View(kept=(str(tmp_path),), read_only=(str(tmp_path / "a"), "/nowhere"), writable=(str(tmp_path / "a/b"),))
+    with keeping(levels.KERNEL) as keeper:
+        assert heard(keeper, write, view=view) == ["written", "EROFS", "written", "written"]
+
+
+def test_the_own_name_is_known_and_no_other_is_looked_up_anywhere() -> None:
+    def look_up() -> list[object]:
+        found: list[object] = []
+        for name in ("localhost", os.uname().nodename, "models.example"):
+            try:
+                found.append(sorted({str(info[4][0]) for info in socket.getaddrinfo(name, 80)}))
+            except socket.gaierror as error:
+                found.append(error.errno)
+        return found
+
+    with keeping(levels.KERNEL) as keeper:
+        assert heard(keeper, look_up) == [["127.0.0.1", "::1"], ["127.0.0.1"], socket.EAI_NONAME]
+
+
+def test_files_of_other_users_keep_their_owners_for_root(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root has files of other users")
+    theirs = tmp_path / "theirs"
+    theirs.write_text("secret")
+    os.chown(theirs, 1234, 5678)
+    theirs.chmod(0o600)
+
+    def use() -> list[object]:
+        found = theirs.stat()
+        os.chown(theirs, 4321, 5678)
+        return [found.st_uid, found.st_gid, theirs.read_text()]
+
+    with keeping(levels.KERNEL) as keeper:
+        assert heard(keeper, use, view=View(kept=(str(tmp_path),))) == [1234, 5678, "secret"]
+    assert theirs.stat().st_uid == 4321
+
+
+def test_the_program_has_no_right_that_would_undo_its_seal() -> None:
+    def rights() -> dict[str, str]:
+        with open("/proc/self/status") as status:
+            fields = dict(line.rstrip("\n").split(":\t", 1) for line in status)
+        return {name: fields[name] for name in ("CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")}
+
+    with keeping(levels.KERNEL) as keeper:
+        found = heard(keeper, rights)
+    assert isinstance(found, dict)
+    assert (found["CapAmb"], found["NoNewPrivs"], found["Seccomp"]) == (f"{0:016x}", "1", "2")
+    forbidden = sum(1 << number for number in (12, 13, 16, 17, 19, 21, 27))  # net_*, sys_module, rawio, ptrace, admin
+    assert int(found["CapEff"], 16) & forbidden == 0
+    assert int(found["CapBnd"], 16) & forbidden == 0
+
+
+def test_the_levels_below_are_tried_in_their_order_and_each_fault_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(flags: int) -> None:
+        raise OSError(errno.EPERM, "forbidden")
+
+    monkeypatch.setattr(linux, "unshare", refuse)
+    level, faults = probe()
+    assert (level.name, faults) == ("nosocket", [("kernel", "unshare", errno.EPERM)])
+    monkeypatch.setattr("codex_core.offline.seccomp.install", lambda *_, **__: refuse(0))
+    level, faults = probe()
+    assert level.name == "python"
+    assert faults == [("kernel", "unshare", errno.EPERM), ("nosocket", "seccomp", errno.EPERM)]
+
+
+def test_a_masked_proc_costs_the_pid_namespace_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    mount = linux.mount
+
+    def refuse_proc(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+        if kind == "proc":
+            raise OSError(errno.EPERM, "masked")
+        mount(source, target, kind, flags, data)
+
+    monkeypatch.setattr(linux, "mount", refuse_proc)
+    level, faults = probe()
+    assert (level.name, level.namespaces, level.pids) == ("kernel", True, False)
+    assert faults == [("kernel", "proc", errno.EPERM)]
+
+
+def test_a_level_that_is_none_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(UsageError, match="no guard level 'steel'"):
+        levels.check_name("steel")
+
+
+def test_a_level_that_was_there_and_is_no_more_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(flags: int) -> None:
+        raise OSError(errno.ENOSPC, "no more")
+
+    with keeping(levels.KERNEL) as keeper:
+        monkeypatch.setattr(linux, "unshare", refuse)
+        with pytest.raises(GuardUnavailable, match="unshare: ENOSPC; a limit of namespaces is reached"):
+            run(keeper, lambda: 0)
+
+
+def test_a_sitecustomize_of_the_program_s_own_is_imported_behind_the_guard_s(tmp_path: Path) -> None:
+    from codex_core.offline.environment import sealed_environment
+
+    (tmp_path / "sitecustomize.py").write_text("print('its own')\n")
+    environment = sealed_environment({**os.environ, "PYTHONPATH": str(tmp_path)})
+    code = "import sys; print(sys.modules['sitecustomize'].__file__, [p for p in sys.path if 'offline' in p])"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"its own\n{tmp_path}/sitecustomize.py []\n"
+
+
+def test_a_python_that_nobody_keeps_is_left_alone() -> None:
+    from codex_core.offline.environment import sealed_environment
+
+    environment = sealed_environment({name: text for name, text in os.environ.items() if name != "CODEX_KEEPER"})
+    code = """
+        import socket, sys
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname()).close()
+        print("codex_core.offline.guard" in sys.modules)
+    """
+    words = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
