@@ -144,7 +144,8 @@ def install(
 ) -> Guard:
     """Judge all that this process does with sockets by ``policy``, as ``stage``; replaces the guard before it.
 
-    The switches of codex_core.offline.switches are set as well. GuardUnavailable if another audit hook of this process does not let this one in.
+    The switches of codex_core.offline.switches are set as well. GuardUnavailable if another audit hook of this process
+    does not let this one in.
     """
     global _current  # noqa: PLW0603  -- the one guard of the process
     _ = policy.digest  # now: a Decision needs it, and an interpreter that ends can import nothing
