@@ -6,8 +6,6 @@ from __future__ import annotations
 import os
 import sys
 
-from codex_cli import checks
-
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +35,13 @@ class SealedProject:
         self.read_only = [path for path in protected if os.path.exists(path)]
         runs = [os.path.join(state, "runs")] if state else []
         self.writable = [path for path in runs if os.path.isdir(path)]
-        if self._files and not checks.is_known(self._files, environ):
+        if self._files:
+            self._check(environ)
+
+    def _check(self, environ: Mapping[str, str]) -> None:
+        from codex_cli import checks
+
+        if not checks.is_known(self._files, environ):
             self.policy()
             checks.remember(self._files, environ)
 

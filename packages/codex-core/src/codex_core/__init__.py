@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from codex_core.__about__ import __version__
 
 TYPE_CHECKING = False  # importing typing would cost more than all the rest; type checkers know the name
@@ -56,4 +54,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # here: it imports warnings, and a sealed command needs neither
+
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

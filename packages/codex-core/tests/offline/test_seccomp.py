@@ -299,6 +299,9 @@ def call(number, *arguments):
     done = libc.syscall(ctypes.c_long(number), *map(ctypes.c_ulong, arguments))
     return errno.errorcode[ctypes.get_errno()] if done == -1 else "done"
 
+def install(families):
+    seccomp.install(seccomp.program(os.uname().machine, families=families))
+
 def load(code):  # for this thread alone
     seccomp.linux.prctl(seccomp.linux.PR_SET_NO_NEW_PRIVS, 1)
     buffer = ctypes.create_string_buffer(code, len(code))
@@ -317,7 +320,7 @@ def _run(source: str) -> subprocess.CompletedProcess[str]:
 
 def _confined(level: str, source: str) -> Any:  # Any: whatever it found, as JSON
     """What ``source`` leaves in ``found``, run after the filter is installed."""
-    done = _run(f"seccomp.install(seccomp.{level})\n{textwrap.dedent(source)}\nprint(json.dumps(found))")
+    done = _run(f"install(seccomp.{level})\n{textwrap.dedent(source)}\nprint(json.dumps(found))")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -388,7 +391,7 @@ def test_the_kernel_types_nothing_into_a_terminal() -> None:
 @pytest.mark.parametrize("source", ["call(0x40000000 | 39)", "load(seccomp.program('aarch64', families=frozenset()))"])
 def test_the_kernel_kills_for_a_call_of_another_architecture(source: str) -> None:
     """The filter of another machine shows it without a call of that machine: no number reaches its tables."""
-    done = _run(f"seccomp.install(seccomp.LOOPBACK)\nprint('in', flush=True)\n{source}\nprint('out')")
+    done = _run(f"install(seccomp.LOOPBACK)\nprint('in', flush=True)\n{source}\nprint('out')")
     assert (done.returncode, done.stdout) == (-signal.SIGSYS, "in\n")
 
 
@@ -407,7 +410,7 @@ def test_threads_from_before_and_after_are_held_too() -> None:
             found[name] = [call(41, {VSOCK}, {STREAM}, 0), call(41, {INET}, {STREAM}, 0), status("NoNewPrivs")]
         before = threading.Thread(target=attempt, args=("before",))
         before.start()
-        seccomp.install(seccomp.LOOPBACK)
+        install(seccomp.LOOPBACK)
         ready.set()
         after = threading.Thread(target=attempt, args=("after",))
         after.start()
@@ -438,7 +441,7 @@ def test_a_second_filter_can_only_take_away() -> None:
     found = _confined(
         "NO_SOCKET",
         f"""
-        seccomp.install(seccomp.LOOPBACK)
+        install(seccomp.LOOPBACK)
         found = [call(41, {INET}, {STREAM}, 0), call(41, {UNIX}, {STREAM}, 0)]
         """,
     )
@@ -453,7 +456,7 @@ load(b"".join(struct.pack("HBBI", *one) for one in hidden))
 
 @by_kernel
 def test_prctl_serves_where_seccomp_is_forbidden() -> None:
-    done = _run(f"{FORBID_SECCOMP}\nseccomp.install(seccomp.LOOPBACK)\nprint(call(41, {VSOCK}, {STREAM}, 0))")
+    done = _run(f"{FORBID_SECCOMP}\ninstall(seccomp.LOOPBACK)\nprint(call(41, {VSOCK}, {STREAM}, 0))")
     assert (done.returncode, done.stdout, done.stderr) == (0, "EAFNOSUPPORT\n", "")
 
 
@@ -471,7 +474,7 @@ def test_a_filter_that_would_miss_a_thread_is_an_error() -> None:
         ready.wait()
         def attempt():
             try:
-                seccomp.install(seccomp.LOOPBACK)
+                install(seccomp.LOOPBACK)
             except OSError as error:
                 print(errno.errorcode[error.errno])
         attempt()

@@ -78,8 +78,8 @@ def keep_capabilities(kept: Iterable[int]) -> None:
         if not mask >> number & 1:
             try:
                 prctl(PR_CAPBSET_DROP, number)
-            except OSError:  # EINVAL beyond the last that the kernel knows; EPERM for one that has none to drop
-                continue
+            except OSError:  # EINVAL beyond the last that the kernel knows; EPERM if this process has none to drop
+                break
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     _set_capabilities(mask & _permitted())
 

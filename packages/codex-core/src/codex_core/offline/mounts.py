@@ -15,7 +15,7 @@ from codex_core.offline.namespaces import attempt
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _SOCKET_FOLDERS = ("/run", "/var/run", "/tmp/.X11-unix", "/tmp/.ICE-unix", "/dev/infiniband")
 _SOCKET_PREFIXES = ("ssh-", "dbus-", "tmux-")
@@ -60,9 +60,11 @@ def rearrange(view: View, sockets: Iterable[str], *, home: str) -> None:
     """Hide the host's sockets and devices, and make read-only what is; SealFault if the kernel refuses a mount."""
     with attempt("mount"):
         linux.mount("none", "/", flags=linux.MS_REC | linux.MS_SLAVE)
-        kept = [*_KEPT, *view.kept, *view.read_only]
+        kept = dict(_open_each([*_KEPT, *view.kept, *view.read_only]))
         for folder in _socket_folders(home):
-            _cover(folder, kept)
+            _cover(folder, {path: kept.pop(path) for path in sorted(kept) if path.startswith(f"{folder}/")})
+        for descriptor in kept.values():
+            os.close(descriptor)
         if os.geteuid() == 0:
             _reduce_devices()
             linux.make_read_only("/sys")
@@ -104,21 +106,24 @@ def _is_folder(path: str) -> bool:
         return False
 
 
-def _cover(folder: str, kept: Iterable[str]) -> None:
-    """An empty folder of its own over ``folder``, with what of ``kept`` lies in it."""
-    held = {}
-    for path in kept:
-        real = os.path.realpath(path)
-        if real.startswith(f"{folder}/"):
-            try:
-                held[real] = os.open(real, os.O_PATH | os.O_CLOEXEC)
-            except OSError as error:
-                if error.errno not in _UNREACHABLE:
-                    raise
+def _open_each(paths: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Where each of ``paths`` lies, with links resolved, and a descriptor of it, but for what is not there."""
+    for path in dict.fromkeys(paths):
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno not in _UNREACHABLE:
+                raise
+        else:
+            yield os.readlink(f"/proc/self/fd/{descriptor}"), descriptor
+
+
+def _cover(folder: str, kept: Mapping[str, int]) -> None:
+    """An empty folder of its own over ``folder``, with ``kept``, which are paths in it and their descriptors."""
     mode = stat.S_IMODE(os.lstat(folder).st_mode)
     linux.mount("codex", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode={mode:o}")
-    for real, descriptor in sorted(held.items()):
-        _bind(descriptor, real)
+    for path, descriptor in kept.items():
+        _bind(descriptor, path)
 
 
 def _bind(descriptor: int, target: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from codex_core.offline import linux
 
@@ -10,7 +11,9 @@ TYPE_CHECKING = False  # this stands on the start path of a sealed command, and 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_RTM_NEWLINK, _NLM_F_REQUEST, _NLM_F_ACK, _IFF_UP = 16, 1, 4, 1
+_LOOPBACK = 1
+"""The number of the loopback interface, which is the first of every network namespace."""
 
 
 class SealFault(Exception):
@@ -47,13 +50,13 @@ def enter(*, pids: bool, map_ids: Callable[[], None] | None) -> None:
         linux.unshare(flags)
     with attempt("map"):
         if map_ids is None:
-            _write("/proc/self/setgroups", "deny")
-            _write("/proc/self/uid_map", f"{user} {user} 1")
-            _write("/proc/self/gid_map", f"{group} {group} 1")
+            _write("/proc/self/setgroups", b"deny")
+            _write("/proc/self/uid_map", b"%d %d 1" % (user, user))
+            _write("/proc/self/gid_map", b"%d %d 1" % (group, group))
         else:
             map_ids()
     with attempt("loopback"):
-        _bring_up("lo")
+        _bring_up(_LOOPBACK)
 
 
 def map_every_id(pid: int) -> None:
@@ -62,9 +65,9 @@ def map_every_id(pid: int) -> None:
     With one id alone, root would lose the files of all other users.
     """
     for name in ("uid_map", "gid_map"):
-        with open(f"/proc/self/{name}", encoding="ascii") as known:
+        with open(f"/proc/self/{name}", "rb") as known:
             extents = [line.split() for line in known]
-        _write(f"/proc/{pid}/{name}", "".join(f"{inside} {inside} {count}\n" for inside, _, count in extents))
+        _write(f"/proc/{pid}/{name}", b"".join(b"%b %b %b\n" % (inside, inside, count) for inside, _, count in extents))
 
 
 def interfaces() -> list[str]:
@@ -74,21 +77,27 @@ def interfaces() -> list[str]:
     return [name for _, name in _socket.if_nameindex()]
 
 
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
 
 
-def _bring_up(interface: str) -> None:
-    """Set the flag of netdevice(7) that an interface is up."""
+def _bring_up(interface: int) -> None:
+    """Set the flag of rtnetlink(7) that an interface is up. An ioctl would do it too, but for the import of fcntl."""
     import _socket
-    import fcntl
-    import struct
 
-    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    def word(number: int, size: int = 4) -> bytes:
+        return number.to_bytes(size, sys.byteorder)
+
+    head = word(32) + word(_RTM_NEWLINK, 2) + word(_NLM_F_REQUEST | _NLM_F_ACK, 2) + bytes(8)  # struct nlmsghdr
+    wish = (
+        bytes(4) + word(interface) + word(_IFF_UP) + word(_IFF_UP)
+    )  # struct ifinfomsg: which, its flags, which of them
+    sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _socket.NETLINK_ROUTE)
     try:
-        request = struct.pack("16sh14x", interface.encode(), 0)
-        flags = struct.unpack_from("16sh", fcntl.ioctl(sock.fileno(), _SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(sock.fileno(), _SIOCSIFFLAGS, struct.pack("16sh14x", interface.encode(), flags | _IFF_UP))
+        sock.send(head + wish)
+        answer = sock.recv(4096)
     finally:
         sock.close()
+    if number := -int.from_bytes(answer[16:20], sys.byteorder, signed=True):  # struct nlmsgerr
+        raise OSError(number, os.strerror(number))

@@ -224,24 +224,36 @@ def _first(
 
 def _second(program: Program, level: Level, pair: _socket.socket, handlers: Mapping[int, object]) -> int:
     """Be the init: its end ends everything inside, and the keeper's end ends it."""
-    _expect(pair, b"reaped")  # before this, the parent whose death would be noticed is the first link
+    try:
+        if level.pids:
+            mounts.mount_proc()
+        if level.namespaces:
+            mounts.protect_proc()
+        code = _filter(level)
+    finally:
+        _expect(pair, b"reaped")  # until then the parent whose death would be noticed is the first link
     linux.prctl(linux.PR_SET_PDEATHSIG, _signal.SIGKILL if level.pids else KEEPER_DIED)
-    if level.pids:
-        mounts.mount_proc()
-    else:
+    if not level.pids:
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-    if level.namespaces:
-        mounts.protect_proc()
     _ask(pair, b"ready")
     signals = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals() - {_signal.SIGCHLD, KEEPER_DIED})
     pid = os.fork()
     if pid == 0:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, signals)
-        _in_child(pair, lambda: _third(program, level, pair, handlers))
+        _in_child(pair, lambda: _third(program, level, code, pair, handlers))
     return watch_over(pid, pair, alone=level.pids, group=program.own_group)
 
 
-def _third(program: Program, level: Level, pair: _socket.socket, handlers: Mapping[int, object]) -> int:
+def _filter(level: Level) -> bytes | None:
+    if level.families is None:
+        return None
+    with attempt("seccomp"):
+        return seccomp.program(os.uname().machine, families=level.families, tracing=level.namespaces)
+
+
+def _third(
+    program: Program, level: Level, code: bytes | None, pair: _socket.socket, handlers: Mapping[int, object]
+) -> int:
     """Become the program: with its descriptors, its rights and its environment, and nothing else."""
     if program.own_group:
         os.setpgid(0, 0)
@@ -255,13 +267,13 @@ def _third(program: Program, level: Level, pair: _socket.socket, handlers: Mappi
     with attempt("rights"):
         if not level.pids:
             linux.prctl(linux.PR_SET_PDEATHSIG, _signal.SIGKILL)
-        if level.families is not None:
+        if code is not None:
             linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
             linux.scope_signals()
             linux.keep_capabilities(_KEPT_OF_ROOT if os.geteuid() == 0 else ())
-    if level.families is not None:
+    if code is not None:
         with attempt("seccomp"):
-            seccomp.install(level.families, tracing=level.namespaces)
+            seccomp.install(code)
     os.environ.clear()
     os.environ.update({**program.environment, LEVEL: level.name})
     pair.send(b"confined")

@@ -156,17 +156,14 @@ def program(machine: str, *, families: frozenset[int], tracing: bool = True) -> 
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
 
 
-def install(families: frozenset[int], *, tracing: bool = True) -> None:
-    """Hold this process, with all its threads and what they start, to the filter that leaves it ``families``, for ever.
+def install(code: bytes) -> None:
+    """Hold this process, with all its threads and what they start, to the filter ``code``, for ever.
 
-    ``tracing`` is that of ``program``.
-
-    Sets no_new_privs. OSError if the kernel takes no filter, or if there is none for this machine.
+    ``code`` is a ``program`` for this machine. Sets no_new_privs. OSError if the kernel takes no filter.
     """
     machine = os.uname().machine
     if sys.maxsize < 1 << 32:
         raise OSError(errno.ENOSYS, "a 32-bit Python makes system calls that the filter kills", machine)
-    code = program(machine, families=families, tracing=tracing)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     buffer = ctypes.create_string_buffer(code, len(code))
     handed = struct.pack("HP", len(code) // 8, ctypes.addressof(buffer))  # struct sock_fprog
