@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from codex_core.offline.seal import Seal
 
 _LONGEST_REQUEST = 4096
-_AT_START = ("PYTHON", "LD_", "GLIBC_", "MALLOC_", "LC_", "LANG", "LOCPATH", "TZ")
-"""What the variables begin with that a program reads at its start alone: a fork cannot follow a change of them."""
+_AT_START = re.compile("(PYTHON|LD_|GLIBC_|MALLOC_|LC_).*|LANG|LANGUAGE|LOCPATH|TZ|TZDIR")
+"""The variables that a program reads at its start alone: a fork cannot follow a change of them."""
 _OF_SEALS = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
 """Those among them that every stage has, and that a fork can follow."""
 
@@ -163,7 +164,7 @@ def _call(request: Mapping[str, Any], files: Sequence[int]) -> Callable[[], int]
 
 
 def _at_start(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in environ.items() if name.startswith(_AT_START) and name not in _OF_SEALS}
+    return {name: text for name, text in environ.items() if _AT_START.fullmatch(name) and name not in _OF_SEALS}
 
 
 def _keep_beside(control: socket.socket, file: Path, policy: Policy, required: str) -> None:

@@ -1,4 +1,4 @@
-"""The system calls that a sealed program keeps: a seccomp filter, built here as classic BPF and installed with ctypes.
+"""The system calls that a sealed program keeps: a seccomp filter, built here as classic BPF.
 
 The namespaces make the outside unreachable. The filter refuses what would lead around them: socket families that no
 network namespace confines, ways into other namespaces, mounts, and the kernel's own settings. At the level ``nosocket``
@@ -11,10 +11,8 @@ for a BPF interpreter, and has never run on such a machine.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import struct
 import sys
 
 from codex_core.offline import linux
@@ -123,12 +121,6 @@ _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _ALLOW = ((_RETURN, 0, 0, 0x7FFF0000),)
 _KILL_PROCESS = ((_RETURN, 0, 0, 0x80000000),)
 
-_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
-_SET_MODE_FILTER, _EVERY_THREAD = 1, 1  # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-
 
 def program(machine: str, *, families: frozenset[int], tracing: bool = True) -> bytes:
     """The filter as an array of struct sock_filter, for ``machine`` as uname(2) calls it.
@@ -153,7 +145,13 @@ def program(machine: str, *, families: frozenset[int], tracing: bool = True) -> 
     if machine == "x86_64":
         stretches += [(_X32, _KILL_PROCESS), (_SKIPPED, _ALLOW)]
     code = [(_LOAD, 0, 0, _ARCH), (_IF_EQUAL, 1, 0, arch), *_KILL_PROCESS, (_LOAD, 0, 0, _NUMBER), *_search(stretches)]
-    return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
+    return b"".join(map(_packed, code))
+
+
+def _packed(instruction: _Instruction) -> bytes:
+    """One struct sock_filter; both machines are little-endian."""
+    code, if_true, if_not, operand = instruction
+    return code.to_bytes(2, "little") + bytes((if_true, if_not)) + operand.to_bytes(4, "little")
 
 
 def install(code: bytes) -> None:
@@ -165,18 +163,8 @@ def install(code: bytes) -> None:
     if sys.maxsize < 1 << 32:
         raise OSError(errno.ENOSYS, "a 32-bit Python makes system calls that the filter kills", machine)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    handed = struct.pack("HP", len(code) // 8, ctypes.addressof(buffer))  # struct sock_fprog
-    call = ctypes.c_long(_SECCOMP[_MACHINES[machine][0]])
-    done = _libc.syscall(call, ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(_EVERY_THREAD), handed)
-    if done == -1 and len(os.listdir("/proc/self/task")) == 1:
-        # seccomp(2) may be forbidden where prctl(2) is not, but that reaches the calling thread alone
-        done = _libc.prctl(ctypes.c_int(_PR_SET_SECCOMP), ctypes.c_ulong(_MODE_FILTER), handed)
-    if done == -1:
-        number = ctypes.get_errno()
-        raise OSError(number, f"the kernel takes no seccomp filter: {os.strerror(number)}")
-    if done:
-        raise OSError(errno.EBUSY, f"thread {done} has a seccomp filter that this process does not have")
+    if thread := linux.filter_system_calls(code, _SECCOMP[_MACHINES[machine][0]]):
+        raise OSError(errno.EBUSY, f"thread {thread} has a seccomp filter that this process does not have")
 
 
 def _stretches(calls: Mapping[int, _Block]) -> list[tuple[int, _Block]]:
@@ -199,7 +187,7 @@ def _search(stretches: Sequence[tuple[int, _Block]]) -> _Block:
         return stretches[0][1]
     middle = len(stretches) // 2
     low, high = _search(stretches[:middle]), _search(stretches[middle:])
-    return ((_IF_FROM, len(low), 0, stretches[middle][0]), *low, *high)  # over 255, struct.pack refuses the jump
+    return ((_IF_FROM, len(low), 0, stretches[middle][0]), *low, *high)  # bytes() takes no jump over 255
 
 
 def _rules(families: frozenset[int]) -> dict[str, _Block]:
