@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,11 @@ class Answer:
         return json.loads(self.out)
 
 
+ROOT = Path(__file__).resolve().parent.parent
 Codex = Callable[..., Answer]
+AsNobody = Callable[..., "subprocess.CompletedProcess[str]"]
+NOBODY = 65534
+SYSTEM_PYTHON = "/usr/bin/python3"
 TARGETS = """
 [targets.shelf]
 kind = "dir"
@@ -72,6 +78,41 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "a folder"
     made.mkdir()
     return made
+
+
+@pytest.fixture(scope="session")
+def as_nobody() -> Iterator[AsNobody]:
+    """``as_nobody("codex", "sealed", ...)``: a program of a venv that an unprivileged user has, in that user's home."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with tempfile.TemporaryDirectory(prefix="codex-nobody-", dir="/var/tmp") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        venv = home / "venv"
+        subprocess.run([SYSTEM_PYTHON, "-m", "venv", venv], check=True, capture_output=True)
+        needed = ["pydantic", "typer", "grpcio", "obstore", "pycurl"]
+        subprocess.run([venv / "bin/python", "-m", "pip", "install", "-q", *needed], check=True, capture_output=True)
+        (site,) = venv.glob("lib/python3.*/site-packages")
+        for package in ("codex-core", "codex-cli"):
+            for module in (ROOT / "packages" / package / "src").iterdir():
+                shutil.copytree(module, site / module.name)
+        os.chown(home, NOBODY, NOBODY)
+
+        def call(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+            environ = {"HOME": name, "PATH": os.defpath}
+            return subprocess.run(
+                [venv / "bin" / program, *words],
+                cwd=home,
+                env=environ,
+                user=NOBODY,
+                group=NOBODY,
+                extra_groups=[],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        yield call
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def test_a_socket_of_the_host_that_is_bound_by_a_relative_path_can_be_reached(fo
 
 def test_a_standard_stream_that_is_a_socket_stays_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as handed:
-        subprocess.run([*SEALED, "sh", "-c", "echo out"], stdout=handed, check=True)
+        subprocess.run([*SEALED, "sh", "-c", "echo out"], stdout=handed.fileno(), check=True)
         assert heard(server) == b"out\n"
 
 

@@ -23,9 +23,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-BARE, TRAINING = "python -c pass", "training"
+BARE, TRAINING, GUARDED = "python -c pass", "training", "guarded training"
 SHORT, LONG = 1, 11
 """How many stages the two pipelines have."""
 FUNCTION = """
@@ -99,24 +100,24 @@ def measure(folder: Path, rounds: int) -> tuple[str, list[Row]]:
     environ = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     pipelines = {
-        (kind, count): pipeline(folder / f"{kind}-{count}", kind, count)
+        f"{kind} {count}": pipeline(folder / f"{kind}-{count}", kind, count)
         for kind in ("command", "module")
         for count in (SHORT, LONG)
     }
     loop = folder / "loop.py"
     loop.write_text(LOOP)
     python = [sys.executable, "-c", "pass"]
-    timed: dict[object, Callable[[], float]] = {
+    timed: dict[str, Callable[[], float]] = {
         BARE: lambda: seconds(python, environ),
         "codex sealed": lambda: seconds([str(codex), "sealed", "--", *python], environ),
         TRAINING: lambda: loop_seconds(loop),
-        "guarded": lambda: loop_seconds(loop, "guarded"),
+        GUARDED: lambda: loop_seconds(loop, "guarded"),
     }
     for key, path in pipelines.items():
-        timed[key] = lambda path=path: seconds([str(codex), "run", str(path), "--force"], environ)
+        timed[key] = partial(seconds, [str(codex), "run", str(path), "--force"], environ)
     for take in timed.values():
         take()  # caches are filled, and the files are in memory
-    times: dict[object, list[float]] = {key: [] for key in timed}
+    times: dict[str, list[float]] = {key: [] for key in timed}
     for _ in range(rounds):
         for key, take in timed.items():
             times[key].append(take())
@@ -126,13 +127,13 @@ def measure(folder: Path, rounds: int) -> tuple[str, list[Row]]:
         return Row(name, round(taken * 1000, 2), round(taken / beside, 3), goal)
 
     def one_stage(kind: str) -> float:
-        return (medians[kind, LONG] - medians[kind, SHORT]) / (LONG - SHORT)
+        return (medians[f"{kind} {LONG}"] - medians[f"{kind} {SHORT}"]) / (LONG - SHORT)
 
-    return guard_level(pipelines["command", SHORT]), [
+    return guard_level(pipelines[f"command {SHORT}"]), [
         row("codex sealed", medians["codex sealed"], medians[BARE], 3.5),
         row("command stage", one_stage("command"), medians[BARE], 4.0),
         row("module stage", one_stage("module"), medians[BARE], 4.0),
-        row("guarded training", medians["guarded"], medians[TRAINING], 1.03),
+        row("guarded training", medians[GUARDED], medians[TRAINING], 1.03),
     ]
 
 

@@ -254,12 +254,25 @@ def _ledger_path(file: Path | None) -> Path:
 
 
 @app.command("doctor")
-def doctor(json: Json = False) -> Reply:
-    """Check this installation, this machine and the nearest project; exit 1 if a check fails."""
+def doctor(
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Also try every known way out of a seal, which takes some seconds.")
+    ] = False,
+    json: Json = False,
+) -> Reply:
+    """Check this installation, this machine and the nearest project; exit 1 if a check fails or a seal leaks."""
     from codex_cli.doctor import describe_checks, examine, examine_guard
 
     guard = examine_guard()
     checks = [*guard.faults, *examine(Path.cwd(), os.environ)]
     body = {"guard": guard.to_json(), "checks": [check.to_json() for check in checks]}
     failed = any(check.status == "fail" for check in checks)
-    return Reply(body, describe_checks(guard, checks), int(failed))
+    reply = Reply(body, describe_checks(guard, checks), int(failed))
+    if not self_test:
+        return reply
+    from codex_cli.self_test import run_self_test
+
+    test = run_self_test(os.environ)
+    problems = test.problems()
+    text = f"{reply.text}\n{test.describe()}"
+    return Reply({**body, "self_test": test.to_json()}, text, int(failed or bool(problems)), problems)

@@ -55,8 +55,10 @@ def read_project(file: Path) -> Project:
 def read_policy(files: Sequence[str | os.PathLike[str]]) -> Policy:
     """The policy whose layers are ``files``: pipeline files, called codex.toml, and policy files.
 
-    ConfigError, with the mistakes of all of them, if there are any.
+    Without any, nothing is allowed. ConfigError, with the mistakes of all of them, if there are any.
     """
+    if not files:
+        return Policy()
     from codex_core.config import raise_problems, read_layer, read_policy_file
     from codex_core.toml import read_toml
 

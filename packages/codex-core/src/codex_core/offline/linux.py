@@ -101,6 +101,12 @@ def _checked(result: int, what: str | None = None) -> int:
     return result
 
 
+def call(number: int, *arguments: int | bytes | None) -> int:
+    """The system call ``number``: an int is passed as a C long, bytes as a pointer, None as a null pointer."""
+    words = (_Long(one) if isinstance(one, int) else one for one in arguments)
+    return _checked(_syscall(_Long(number), *words))
+
+
 def unshare(flags: int) -> None:
     """unshare(2)."""
     _checked(_unshare(flags))

@@ -154,6 +154,15 @@ def _packed(instruction: _Instruction) -> bytes:
     return code.to_bytes(2, "little") + bytes((if_true, if_not)) + operand.to_bytes(4, "little")
 
 
+def call_number(name: str) -> int:
+    """The number of a system call that the filter refuses or judges; OSError (ENOSYS) if it is not known here."""
+    machine = os.uname().machine
+    number = {**_REFUSED, **_TRACING, **_JUDGED}[name][_MACHINES[machine][0]] if machine in _MACHINES else None
+    if number is None:
+        raise OSError(errno.ENOSYS, f"the number of {name} is not known for this machine", machine)
+    return number
+
+
 def install(code: bytes) -> None:
     """Hold this process, with all its threads and what they start, to the filter ``code``, for ever.
 
