@@ -96,6 +96,10 @@ def as_nobody() -> Iterator[AsNobody]:
         for package in ("codex-core", "codex-cli"):
             for module in (ROOT / "packages" / package / "src").iterdir():
                 shutil.copytree(module, site / module.name)
+        (venv / "bin/codex").write_text(
+            f"#!{venv}/bin/python\nimport sys\nfrom codex_cli.door import main\nsys.exit(main())\n"
+        )
+        (venv / "bin/codex").chmod(0o755)
         os.chown(home, NOBODY, NOBODY)
 
         def call(program: str, *words: str) -> subprocess.CompletedProcess[str]:

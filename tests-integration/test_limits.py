@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,9 +14,19 @@ from typing import TYPE_CHECKING
 from codex_core import ledger
 
 if TYPE_CHECKING:
-    from conftest import Codex
+    from conftest import AsNobody, Codex
 
 SEALED = [sys.executable, "-m", "codex_cli", "sealed", "--require-guard", "kernel", "--"]
+ALLOWED = """
+[pipeline]
+name = "limits"
+
+[[policy.allow]]
+id = "models"
+url = "https://198.51.100.7:443/**"
+verbs = ["connect"]
+reason = "a test"
+"""
 SAY = """
 import socket, sys
 sock = socket.socket(socket.AF_UNIX)
@@ -97,6 +108,31 @@ raise SystemExit(1)
         "codex: the program tried once to reach a network, and there is none in a seal\n",
     )
     assert not (folder / "codex").exists()
+
+
+def test_what_a_rule_allows_does_not_get_out_either(codex: Codex, folder: Path) -> None:
+    """It will, by a broker; until then the guard says yes, and the kernel no."""
+    (folder / "codex.toml").write_text(ALLOWED)
+    code = "import socket; socket.create_connection(('198.51.100.7', 443))"
+    answer = codex("sealed", "--", sys.executable, "-c", code, cwd=folder)
+    assert (answer.exit, answer.err.splitlines()[-2:]) == (
+        1,
+        [
+            "OSError: [Errno 101] Network is unreachable",
+            "codex: the program tried once to reach a network, and there is none in a seal",
+        ],
+    )
+    (entry,) = ledger.read(folder / ".codex/ledger.ndjson")
+    assert (entry.body["verdict"], entry.body["rule"]) == ("allow", "models")
+
+
+def test_a_set_uid_program_gains_nothing(as_nobody: AsNobody) -> None:
+    own = Path(as_nobody("python", "-c", "import os; print(os.getcwd())").stdout.strip()) / "venv/own-id"
+    shutil.copy("/usr/bin/id", own)
+    own.chmod(0o4755)
+    outside = as_nobody("python", "-c", f"import os; os.execv({str(own)!r}, ['id', '-u'])")
+    inside = as_nobody("codex", "sealed", "--", str(own), "-u")
+    assert (outside.stdout, inside.stdout, inside.stderr) == ("0\n", "65534\n", "")
 
 
 def test_what_is_reported_from_inside_is_a_claim(codex: Codex, folder: Path) -> None:

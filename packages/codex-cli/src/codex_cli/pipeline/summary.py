@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codex_cli.explanation import RULE_TABLE
 from codex_cli.pipeline.freshness import NEVER_RAN
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def _details(stage: StageReport) -> Iterator[str]:
         yield from _refusal(stage, stage.refusal)
     elif stage.why != (NEVER_RAN,) or stage.state != "ran":
         yield from stage.why
-        yield from (f"next: {problem.hint}" for problem in stage.problems if problem.hint)
+        for hint in filter(None, (problem.hint for problem in stage.problems)):
+            yield from _remedy(hint) if hint.startswith(RULE_TABLE) else [f"next: {hint}"]
     if stage.log and stage.refusal is None:
         yield "the end of its log:"
         yield from (f"  {line}" for line in stage.log)
@@ -73,11 +75,15 @@ def _refusal(stage: StageReport, decision: Decision) -> Iterator[str]:
     """Why the policy refused, what would allow it, and what could be used instead."""
     yield f"refused by the policy: {decision.reason}"
     if decision.remedy:
-        yield "to allow it, put this into the pipeline file:" if decision.remedy.startswith("[[") else "what to do:"
-        yield from (f"  {line}" for line in decision.remedy.splitlines())
+        yield from _remedy(decision.remedy)
     if stage.fallbacks:
         yield "fallbacks, which hold the same things:"
         yield from (f"  {_fallback(f.store, f.reason, usable=f.usable)}" for f in stage.fallbacks)
+
+
+def _remedy(remedy: str) -> Iterator[str]:
+    yield "to allow it, put this into the pipeline file:" if remedy.startswith(RULE_TABLE) else "what to do:"
+    yield from (f"  {line}" for line in remedy.splitlines())
 
 
 def _fallback(store: str, reason: str, *, usable: bool) -> str:
