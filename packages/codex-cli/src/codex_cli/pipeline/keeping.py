@@ -25,8 +25,8 @@ from codex_core.offline.keeper import Keeper
 from codex_core.offline.mounts import View
 from codex_core.offline.probe import settle
 from codex_core.offline.recorder import Recorder, to_ledger
-from codex_core.offline.reporter import ADDRESS, Reporter
-from codex_core.offline.seal import LEVEL, Program, execute
+from codex_core.offline.reporter import ADDRESS, LEVEL, Reporter
+from codex_core.offline.seal import Program, execute
 from codex_core.policy import Policy
 from codex_core.project import read_project
 
@@ -80,11 +80,17 @@ class StageKeeper:
         request = json.loads(os.pread(asked, os.fstat(asked).st_size, 0))
         recorder = Recorder(request["stage"], lambda: self._policy, to_ledger(str(StateFolder(self._root).ledger)))
         state = str(StateFolder(self._root).path)
+        environment = request["environment"]
         program = Program(
             _call(request, files),
             folder=request["folder"],
-            environment=request["environment"],
-            view=View(kept=kept_folders(self._root), read_only=(state, str(self._file)), writable=request["writable"]),
+            environment=environment,
+            view=View(
+                kept=kept_folders(self._root),
+                read_only=(state, str(self._file)),
+                writable=request["writable"],
+                temporary=environment["TMPDIR"],
+            ),
             output=log,
             handed=files,
             own_group=True,

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import sys
 import threading
 import traceback
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from codex_cli.pipeline.job import Job, Result, read_job, write_result
-from codex_cli.pipeline.uses import load_stage, validate_params
+from codex_cli.pipeline.uses import function_file, is_function, load_stage, validate_params
 from codex_core.errors import CodexError, PolicyRefused, Problem
 from codex_core.offline import guard
 from codex_core.offline.reporter import ADDRESS, Reporter
 from codex_core.stage import StageContext
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run_forked(job_file: int, result_file: int) -> int:
@@ -56,6 +61,8 @@ def _run(job: Job, result: Result) -> None:
     record = Reporter(os.environ[ADDRESS]).record
     guard.install(job.policy, stage=job.stage, actor="stage", record=record, now=lambda: datetime.now(UTC))
     stage = load_stage(job.uses, job.root)
+    if is_function(job.uses):
+        _let_children_import(function_file(job.uses, job.root), job.folder.with_name("code"))
     context = StageContext(
         stage=job.stage,
         folder=job.folder,
@@ -75,6 +82,13 @@ def _run(job: Job, result: Result) -> None:
         history=job.history,
     )
     stage(context, validate_params(stage, job.params))
+
+
+def _let_children_import(file: Path, folder: Path) -> None:
+    """Let processes that multiprocessing spawns import the stage's module, and no other that lies beside it."""
+    folder.mkdir()
+    shutil.copy(file, folder)
+    sys.path.append(str(folder))
 
 
 def _fail(result: Result, error: Exception) -> None:

@@ -26,7 +26,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any
 
 from codex_core.errors import GuardUnavailable, LedgerUnavailable, PolicyRefused, UrlError
-from codex_core.offline.reporter import ADDRESS, Reporter
+from codex_core.offline.reporter import ADDRESS, LEVEL, Reporter
 from codex_core.offline.switches import SWITCHES, set_switches
 from codex_core.policy import Decision, Request, decide
 from codex_core.urls import canonical_host
@@ -257,10 +257,15 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
     return None
 
 
+def _name_inside() -> str:
+    """The machine's own name where /etc/hosts has it as loopback's, as it does in a namespace of a seal."""
+    return os.uname().nodename.lower() if os.environ.get(LEVEL) == "kernel" else ""
+
+
 @lru_cache(maxsize=1024)
 def _is_local(host: str) -> bool:
-    """Whether ``host`` is this machine itself."""
+    """Whether ``host`` is this machine itself. In a namespace of its own, its name is loopback's."""
     address = _address(host)
     if address is None:
-        return _canonical(host) in {"", "localhost"}
+        return _canonical(host) in {"", "localhost", _name_inside()}
     return address.is_loopback or address.is_unspecified

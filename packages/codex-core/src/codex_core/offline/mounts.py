@@ -29,6 +29,8 @@ _DEVICE_LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"
 _OF_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 """What of /proc root could change the host with."""
 _PLACE = "/run/codex"
+TEMPORARY = f"{_PLACE}/tmp"
+"""Where a view's temporary folder is found as well: unix sockets, as multiprocessing has them, need a short path."""
 _LOOPBACK_NAMES = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 _UNREACHABLE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
 """What the program cannot reach by this path either."""
@@ -38,15 +40,21 @@ class View:
     """What of the file system a program needs to see, and which of it it may not write.
 
     ``kept`` stays visible wherever it lies. ``read_only`` cannot be written to, but for what of it is ``writable``.
-    Paths are absolute.
+    ``temporary`` is the folder that is found at ``TEMPORARY`` as well. Paths are absolute.
     """
 
-    __slots__ = ("kept", "read_only", "writable")
+    __slots__ = ("kept", "read_only", "temporary", "writable")
 
     def __init__(
-        self, *, kept: Sequence[str] = (), read_only: Sequence[str] = (), writable: Sequence[str] = ()
+        self,
+        *,
+        kept: Sequence[str] = (),
+        read_only: Sequence[str] = (),
+        writable: Sequence[str] = (),
+        temporary: str | None = None,
     ) -> None:
         self.kept, self.read_only, self.writable = tuple(kept), tuple(read_only), tuple(writable)
+        self.temporary = temporary
 
 
 def host_sockets() -> list[str]:
@@ -71,8 +79,14 @@ def rearrange(view: View, sockets: Iterable[str], *, home: str) -> None:
     with attempt("mask"):
         for path in sockets:
             _mask(path)
+    temporary = None if view.temporary is None else os.open(view.temporary, os.O_PATH | os.O_CLOEXEC)
     with attempt("names"):
-        _replace_names()
+        if _is_folder("/run"):
+            os.mkdir(_PLACE, 0o755)
+            _replace_names()
+            if temporary is not None:
+                os.mkdir(TEMPORARY)
+                _bind(temporary, TEMPORARY)
     with attempt("read-only"):
         _protect(view)
 
@@ -164,9 +178,6 @@ def _mask(path: str) -> None:
 
 def _replace_names() -> None:
     """Names that need no network: this machine's own, and no look-up anywhere else."""
-    if not _is_folder("/run"):
-        return
-    os.mkdir(_PLACE, 0o755)
     hosts = f"{_LOOPBACK_NAMES}127.0.0.1 {os.uname().nodename}\n"
     _replace("/etc/hosts", hosts)
     try:

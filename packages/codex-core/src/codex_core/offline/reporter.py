@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ADDRESS = "CODEX_KEEPER"
 """The environment variable that names the abstract socket (unix(7)) of the keeper."""
+LEVEL = "CODEX_GUARD"
+"""The environment variable that tells a program the level that it runs at."""
 LONGEST_MESSAGE = 2**16
 
 

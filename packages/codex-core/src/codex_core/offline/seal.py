@@ -16,6 +16,7 @@ import sys
 from codex_core.offline import linux, mounts, namespaces, seccomp
 from codex_core.offline.namespaces import SealFault, attempt
 from codex_core.offline.reaper import KEEPER_DIED, watch_over
+from codex_core.offline.reporter import LEVEL
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from codex_core.offline.levels import Level
     from codex_core.offline.mounts import View
 
-LEVEL = "CODEX_GUARD"
-"""The environment variable that tells a program the level that it runs at."""
 _FACTS = ("snmp", "snmp6", "dev", "route", "ipv6_route")
 """What of /proc/net the keeper reads from outside for as long as it likes."""
 _KEPT_OF_ROOT = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15, 23, 28)
@@ -276,6 +275,8 @@ def _third(
             seccomp.install(code)
     os.environ.clear()
     os.environ.update({**program.environment, LEVEL: level.name})
+    if level.namespaces and program.view.temporary is not None and os.path.isdir(mounts.TEMPORARY):
+        os.environ["TMPDIR"] = mounts.TEMPORARY
     pair.send(b"confined")
     linux.close_all_but((0, 1, 2, *program.handed))
     return program.call()

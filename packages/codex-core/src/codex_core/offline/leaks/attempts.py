@@ -28,7 +28,7 @@ from codex_core.errors import CodexError
 from codex_core.offline import linux
 from codex_core.offline.leaks.outside import KEY, MARK
 from codex_core.offline.leaks.ways import AWAY, WAYS
-from codex_core.offline.seal import LEVEL
+from codex_core.offline.reporter import LEVEL
 from codex_core.offline.seccomp import call_number
 
 if TYPE_CHECKING:
