@@ -10,8 +10,9 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -146,9 +147,35 @@ def test_what_is_reported_from_inside_is_recorded_in_its_order(level: Level) -> 
 
 def test_a_message_that_is_none_is_answered_and_changes_nothing() -> None:
     recorder = Recorder("s", lambda: POLICY, print)
-    for message in (b"", b"\xff", b"[]", b"{}", b'{"decision": {}}', b'{"decision": 7}', b"[" * 60000):
+    odd = [{**REFUSAL.to_json(), **change} for change in ({"reason": 3}, {"url": {"a": 1}}, {"verdict": "perhaps"})]
+    decisions = [json.dumps({"decision": one}).encode() for one in odd]
+    for message in (b"", b"\xff", b"[]", b"{}", b'{"decision": {}}', b'{"decision": 7}', b"[" * 60000, *decisions):
         assert json.loads(recorder.answer(message))["error"]["code"] == "usage.invalid"
     assert (recorder.refused, recorder.fault) == (0, None)
+
+
+@every_level
+def test_a_program_that_wants_too_many_connections_is_hung_up_on_and_heard_again(level: Level) -> None:
+    def crowd() -> int:
+        address = f"\0{os.environ['CODEX_KEEPER']}"
+        held = []
+        for _ in range(300):
+            held.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            held[-1].connect(address)
+        assert held[299].recv(1) == b""
+        for sock in held:
+            sock.close()
+        for _ in range(100):  # until the keeper has seen that they are closed
+            with suppress(LedgerUnavailable):
+                Reporter(os.environ["CODEX_KEEPER"]).record(REFUSAL)
+                return 0
+            time.sleep(0.05)
+        return 1
+
+    recorder = quiet()
+    with keeping(level) as keeper:
+        assert run(keeper, crowd, recorder=recorder)[0] == 0
+    assert recorder.refused == 1
 
 
 @every_level

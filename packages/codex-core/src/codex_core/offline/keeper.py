@@ -31,6 +31,10 @@ FORWARDED = (
 """The signals that the program gets in the keeper's place."""
 
 
+_MOST_CONNECTIONS = 256
+"""From inside one seal at a time; a program that wants more is hung up on, so that others get theirs."""
+
+
 class Keeper:
     """Starts programs in seals and serves them until they end.
 
@@ -134,8 +138,9 @@ class _Attendance:
         if descriptor is None:
             return
         connection = _socket.socket(fileno=descriptor)
-        if not self._seal.level.namespaces and _peer(connection) != os.geteuid():
-            connection.close()  # the name stands in a network namespace that other users have too
+        foreign = not self._seal.level.namespaces and _peer(connection) != os.geteuid()
+        if foreign or len(self._connections) >= _MOST_CONNECTIONS:
+            connection.close()  # without namespaces, other users have the name too
             return
         self._connections[descriptor] = connection
         self._keeper.watch(descriptor, lambda: self._hear(descriptor))

@@ -53,9 +53,10 @@ class Recorder:
 
     def _record(self, body: Mapping[str, Any]) -> dict[str, object]:  # Any: members of a Decision, checked here
         from codex_core.errors import LedgerUnavailable
+        from codex_core.members import from_members
         from codex_core.policy import Decision
 
-        decision = Decision.from_json(body)
+        decision = from_members(Decision, body)
         try:
             self._append(decision.to_json())
         except LedgerUnavailable as error:
