@@ -30,8 +30,9 @@ class attempt:  # noqa: N801 - written like contextlib.suppress
     def __init__(self, step: str) -> None:
         self._step = step
 
-    def __enter__(self) -> None:
-        """Nothing to set up."""
+    def __enter__(self) -> attempt:
+        """Itself."""
+        return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
