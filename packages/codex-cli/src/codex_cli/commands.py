@@ -16,6 +16,7 @@ from codex_cli.usage import ALL, spell_force, usage_error
 from codex_core.command import Reply
 from codex_core.errors import LedgerDamaged, PluginError, Problem, UsageError
 from codex_core.offline import levels
+from codex_core.project import nearest_project, policy_around
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,12 @@ Params = Annotated[
 ]
 
 
+PolicyFile = Annotated[
+    str,
+    typer.Option("--policy", metavar="FILE", help="A policy file beside the pipeline file's rules and the site's."),
+]
+
+
 @app.command("run", cls=RunCommand)
 def run(
     path: PipelinePath = None,
@@ -93,6 +100,7 @@ def run(
         str, typer.Option(metavar="LEVEL", help="Run only if this guard level can be had: kernel, nosocket or python.")
     ] = levels.DEFAULT,
     refresh: Annotated[bool, typer.Option("--refresh", help="Read remote stores again.")] = False,
+    policy: PolicyFile = "",
     json: Json = False,
 ) -> Reply:
     """Run what is stale in a pipeline."""
@@ -107,18 +115,20 @@ def run(
     )
     levels.check_name(require_guard)
     file = pipeline.locate(path, Path.cwd())
+    judging = policy_around(file, os.environ, policy_file=policy)
 
     def runner(starter: pipeline.Starter) -> Reply:
         progress = pipeline.Progress(sys.stderr)
         try:
-            report = pipeline.run(pipeline.read_pipeline(file, params or ()), options, progress, starter)
+            read = pipeline.read_pipeline(file, params or (), policy=judging)
+            report = pipeline.run(read, options, progress, starter)
         except UsageError as error:
             raise _mistaken_force(error, options.force) from error
         finally:
             progress.close()
         return _reply(report, pipeline.describe_run(report), report.exit)
 
-    return pipeline.run_sealed(file, required=require_guard, call=runner)
+    return pipeline.run_sealed(file, required=require_guard, policy=judging, call=runner)
 
 
 @app.command("plan")
@@ -126,17 +136,18 @@ def plan(
     path: PipelinePath = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 3 if any stage is stale.")] = False,
     params: Params = None,
+    policy: PolicyFile = "",
     json: Json = False,
 ) -> Reply:
     """Show what would run, and why."""
-    report = pipeline.plan(_read(path, params), now=datetime.now(UTC))
+    report = pipeline.plan(_read(path, params, policy), now=datetime.now(UTC))
     return _reply(report, pipeline.describe_plan(report), 3 if check and report.stale else 0)
 
 
 @app.command("status")
-def status(path: PipelinePath = None, json: Json = False) -> Reply:
+def status(path: PipelinePath = None, policy: PolicyFile = "", json: Json = False) -> Reply:
     """Show where each stage stands."""
-    report = pipeline.status(_read(path, None), now=datetime.now(UTC))
+    report = pipeline.status(_read(path, None, policy), now=datetime.now(UTC))
     return _reply(report, pipeline.describe_status(report), 0)
 
 
@@ -150,8 +161,10 @@ def _mistaken_force(error: UsageError, forced: Sequence[str]) -> UsageError:
     return error
 
 
-def _read(path: str | None, params: list[str] | None) -> pipeline.Pipeline:
-    return pipeline.read_pipeline(pipeline.locate(path, Path.cwd()), params or ())
+def _read(path: str | None, params: list[str] | None, policy_file: str) -> pipeline.Pipeline:
+    file = pipeline.locate(path, Path.cwd())
+    policy = policy_around(file, os.environ, policy_file=policy_file)
+    return pipeline.read_pipeline(file, params or (), policy=policy)
 
 
 def _reply(report: PipelineReport, text: str, code: int) -> Reply:
@@ -169,18 +182,48 @@ def explain(
         str, typer.Option(metavar="VERB", help="What would be done: read, list, write, delete or connect.")
     ] = "read",
     stage: Annotated[str, typer.Option(metavar="STAGE", help="On whose behalf.")] = "cli",
+    policy: PolicyFile = "",
     json: Json = False,
 ) -> Reply:
     """Say whether a request may go out, by which rule, and why; exit 77 if not. Nothing is sent."""
     from codex_cli.explanation import describe_decision
     from codex_core.policy import VERBS, Request, decide
-    from codex_core.project import nearest_project
 
     if verb not in VERBS:
         raise UsageError(f"there is no verb {verb!r}", hint=f"use one of {', '.join(VERBS)}")
     request = Request(verb, url, stage)
-    decision = decide(nearest_project(Path.cwd()).policy, request, now=datetime.now(UTC))
+    project = nearest_project(Path.cwd(), os.environ, policy_file=policy)
+    decision = decide(project.policy, request, now=datetime.now(UTC))
     return Reply({"decision": decision.to_json()}, describe_decision(decision), 0 if decision.allowed else 77)
+
+
+@policy_app.command("show")
+def policy_show(policy: PolicyFile = "", json: Json = False) -> Reply:
+    """List the rules that judge here, in their order, each with the file that it is from."""
+    from codex_cli.policy_table import describe_policy, shown_rules
+
+    read = nearest_project(Path.cwd(), os.environ, policy_file=policy).policy
+    rules = [rule.to_json() for rule in shown_rules(read)]
+    return Reply({"policy": read.digest, "rules": rules}, describe_policy(read, today=datetime.now(UTC).date()))
+
+
+@policy_app.command("test")
+def policy_test(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file of [[expect]] tables.")],
+    policy: PolicyFile = "",
+    json: Json = False,
+) -> Reply:
+    """Check that the policy decides as FILE expects; exit 1 if it does not. Nothing is sent.
+
+    Each [[expect]] has a verdict (allow or refuse) and a url, and may have a verb, a stage, the rule that decides, and
+    the day on which it is asked.
+    """
+    from codex_cli.policy_expectations import describe_tried, try_expectations
+
+    read = nearest_project(Path.cwd(), os.environ, policy_file=policy).policy
+    tried = try_expectations(file, read, now=datetime.now(UTC))
+    problems = tuple(one.problem for one in tried if one.problem is not None)
+    return Reply({"tests": [one.to_json() for one in tried]}, describe_tried(tried), int(bool(problems)), problems)
 
 
 ledger_app = typer.Typer()

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
+from codex_core.policy_files import policy_files
+
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +18,7 @@ PIPELINE_FILE = "codex.toml"
 
 
 class SealedProject:
-    """The nearest codex.toml from ``folder`` up, if there is one, and a policy file on top of it.
+    """The nearest codex.toml from ``folder`` up, if there is one, and the policy files that judge beside it.
 
     ConfigError, with all their mistakes, if one of them has any. ``kept``, ``read_only`` and ``writable`` are those of
     the seal's View; ``ledger`` is the path of the ledger, which lies in the user's own state folder where there is no
@@ -27,8 +29,8 @@ class SealedProject:
         root = _root(folder)
         state = None if root is None else os.path.join(root, ".codex")
         self.ledger = os.path.join(state or _state_home(environ), "ledger.ndjson")
-        files = [] if root is None else [os.path.join(root, PIPELINE_FILE)]
-        self._files = [*files, *([os.path.abspath(policy_file)] if policy_file else [])]
+        project = "" if root is None else os.path.join(root, PIPELINE_FILE)
+        self._files = policy_files(environ, project=project, given=policy_file)
         self._policy: Policy | None = None
         self.kept = [folder, *filter(None, [root]), sys.prefix, sys.base_prefix, os.path.dirname(__file__)]
         protected = [*self._files, self.ledger if state is None else state]

@@ -144,7 +144,7 @@ class _Session:
 
     @classmethod
     def here(cls) -> _Session:
-        return cls(nearest_project(Path.cwd()), datetime.now(UTC))
+        return cls(nearest_project(Path.cwd(), os.environ), datetime.now(UTC))
 
     def find(self, text: str) -> Spot:
         return find_spot(text, self.project.stores, Path.cwd())

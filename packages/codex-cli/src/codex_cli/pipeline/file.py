@@ -51,14 +51,16 @@ def locate(given: str | None, start: Path) -> Path:
     return file
 
 
-def read_pipeline(file: Path, overrides: Sequence[str] = ()) -> Pipeline:
+def read_pipeline(file: Path, overrides: Sequence[str] = (), *, policy: Policy | None = None) -> Pipeline:
     """The pipeline in ``file``; ``overrides`` are ``STAGE.KEY=VALUE`` words. ConfigError holds every mistake.
+
+    ``policy`` is what judges it; without one, the rules of the file alone.
 
     UsageError for mistakes that only the words bring: the file is right, and has no line of theirs.
     """
     source = read_toml(file, name=_shown(file))
     try:
-        return _Reader(source, file.absolute()).read(overrides)
+        return _Reader(source, file.absolute()).read(overrides, policy)
     except ConfigError as error:
         if not overrides or isinstance(error, UsageError):
             raise
@@ -77,7 +79,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.targets: Mapping[str, TargetConfig] | None = None  # None where one of them holds a mistake
 
-    def read(self, overrides: Sequence[str]) -> Pipeline:
+    def read(self, overrides: Sequence[str], policy: Policy | None) -> Pipeline:
         from codex_cli.pipeline.config import PipelineTable  # pydantic is imported here, when a file is read
         from codex_core.config import check_table, raise_problems, read_layer, read_stores, read_targets
 
@@ -99,7 +101,7 @@ class _Reader:
             root=self.root,
             name=table.name if table else "",
             seed=table.seed if table else 0,
-            policy=Policy((layer,)),
+            policy=Policy((layer,)) if policy is None else policy,
             stores=stores,
             targets=targets,
             stages=stages,

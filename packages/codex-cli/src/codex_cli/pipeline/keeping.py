@@ -17,7 +17,7 @@ from codex_cli.pipeline.stage_process import run_forked
 from codex_cli.pipeline.starter import SIGNAL, START, Ending, Starter, write_ending
 from codex_cli.pipeline.state import StateFolder
 from codex_core.command import Reply
-from codex_core.errors import CodexError, ConfigError, GuardUnavailable, Problem
+from codex_core.errors import CodexError, GuardUnavailable, Problem
 from codex_core.ledger import Ledger
 from codex_core.offline import guard, linux
 from codex_core.offline.environment import sealed_environment
@@ -27,8 +27,6 @@ from codex_core.offline.probe import settle
 from codex_core.offline.recorder import Recorder, to_ledger
 from codex_core.offline.reporter import ADDRESS, LEVEL, Reporter
 from codex_core.offline.seal import Program, execute
-from codex_core.policy import Policy
-from codex_core.project import read_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
 
     from codex_core.offline.attestation import Observation
     from codex_core.offline.seal import Seal
+    from codex_core.policy import Policy
 
 _LONGEST_REQUEST = 4096
 _AT_START = re.compile("(PYTHON|LD_|GLIBC_|MALLOC_|LC_).*|LANG|LANGUAGE|LOCPATH|TZ|TZDIR")
@@ -198,12 +197,13 @@ def _level(keeper: Keeper) -> dict[str, str | None]:
     return {"level": keeper.level.name if keeper.level else None}
 
 
-def run_sealed(file: Path, *, required: str, call: Callable[[Starter], Reply]) -> Reply:
+def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Starter], Reply]) -> Reply:
     """What ``call``, the runner, answers from a seal; this process is its keeper until it and every stage have ended.
+
+    ``policy`` judges the runner and every stage.
 
     GuardUnavailable if ``required`` cannot be had.
     """
-    policy = _policy_of(file)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     answer, pid = os.memfd_create("answer"), os.getpid()
     endings: list[int] = []
@@ -238,14 +238,6 @@ def run_sealed(file: Path, *, required: str, call: Callable[[Starter], Reply]) -
     data = os.pread(answer, os.fstat(answer).st_size, 0)
     os.close(answer)
     return _read_reply(data) if data else _killed(endings[0])
-
-
-def _policy_of(file: Path) -> Policy:
-    """The policy of a pipeline file, which allows nothing if it has a mistake: the runner tells all of these."""
-    try:
-        return read_project(file).policy
-    except ConfigError:
-        return Policy()
 
 
 def _reply_bytes(reply: Reply) -> bytes:
