@@ -133,8 +133,9 @@ def test_workers_of_a_data_loader_in_a_stage(context: str, codex: Codex, folder:
     (folder / "loader.py").write_text(LOADER)
     (folder / "codex.toml").write_text(PIPELINE.format(context=context))
     answer = codex("run", "--require-guard", "kernel", cwd=folder)
-    log = (folder / ".codex/logs/load.log").read_text()
-    assert (answer.exit, answer.err, log) == (0, "", "")
+    log = (folder / ".codex/logs/load.log").read_text().splitlines()
+    ours = [line for line in log if "resource_tracker" not in line]  # Python's own, which on a busy machine is late
+    assert (answer.exit, answer.err, ours) == (0, "", [])
     assert (folder / "total.txt").read_text() == TOTAL
 
 
@@ -145,7 +146,7 @@ def test_mlflow_on_sqlite(folder: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "{'rate': '0.1'} {'loss': 0.5}\n"), done.stderr
     assert "codex" not in done.stderr
     assert "refused" not in done.stderr
-    assert not (folder / "codex").exists()  # nothing was refused: nothing is in the ledger
+    assert (folder / "codex/ledger.ndjson").read_bytes() == b""  # nothing was refused
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from conftest import AsNobody, Codex
 
 SEALED = [sys.executable, "-m", "codex_cli", "sealed", "--require-guard", "kernel", "--"]
-ALLOWED = """
-[pipeline]
-name = "limits"
-
-[[policy.allow]]
-id = "models"
-url = "https://198.51.100.7:443/**"
-verbs = ["connect"]
-reason = "a test"
-"""
 SAY = """
 import socket, sys
 sock = socket.socket(socket.AF_UNIX)
@@ -107,23 +97,7 @@ raise SystemExit(1)
         1,
         "codex: the program tried once to reach a network, and there is none in a seal\n",
     )
-    assert not (folder / "codex").exists()
-
-
-def test_what_a_rule_allows_does_not_get_out_either(codex: Codex, folder: Path) -> None:
-    """It will, by a broker; until then the guard says yes, and the kernel no."""
-    (folder / "codex.toml").write_text(ALLOWED)
-    code = "import socket; socket.create_connection(('198.51.100.7', 443))"
-    answer = codex("sealed", "--", sys.executable, "-c", code, cwd=folder)
-    assert (answer.exit, answer.err.splitlines()[-2:]) == (
-        1,
-        [
-            "OSError: [Errno 101] Network is unreachable",
-            "codex: the program tried once to reach a network, and there is none in a seal",
-        ],
-    )
-    (entry,) = ledger.read(folder / ".codex/ledger.ndjson")
-    assert (entry.body["verdict"], entry.body["rule"]) == ("allow", "models")
+    assert (folder / "codex/ledger.ndjson").read_bytes() == b""
 
 
 def test_a_set_uid_program_gains_nothing(as_nobody: AsNobody) -> None:

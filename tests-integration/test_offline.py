@@ -287,12 +287,12 @@ for port in range(1, 11):
         folder, '[stages.a]\ncommand = "python many.py; sleep 1; echo x > o"\ninputs = ["many.py"]\noutputs = ["o"]\n'
     )
     assert codex("run", cwd=folder).exit == 0
-    report = ledger.verify(folder / ".codex/ledger.ndjson")
-    assert (report.entries, report.bad_line) == (160, None)
+    entries = list(ledger.read(folder / ".codex/ledger.ndjson"))
+    assert sum(int(str(entry.body.get("times", 1))) for entry in entries) == 160
     record = json.loads((folder / ".codex/records/a.json").read_text())
     assert len(record["decisions"]) == 10
     seen = record["observed"]["attestation"]
-    assert (seen["ledger_entries"], seen["ledger_head"]) == (160, report.head)
+    assert (seen["ledger_entries"], seen["ledger_head"]) == (len(entries), entries[-1].hash)
 
 
 def test_a_bundle_attests_what_was_enforced_around_every_stage_behind_it(codex: Codex, folder: Path) -> None:

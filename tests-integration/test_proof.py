@@ -195,7 +195,7 @@ def test_a_model_folder_with_a_pickle_in_it_is_refused_by_name(codex: Codex, pro
 def test_the_way_from_a_selected_registry_to_its_status_block_from_python(codex: Codex, project: Path) -> None:
     """The target is chosen by its name in the pipeline file, planned and applied, as the command line does."""
     asked: list[Decision] = []
-    chosen = read_project(project / "codex.toml")
+    chosen = read_project(project / "codex.toml", {})
     context = TargetContext(
         root=chosen.root,
         policy=chosen.policy,

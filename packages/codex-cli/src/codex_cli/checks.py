@@ -1,7 +1,7 @@
 """Checks that need not be made twice: the files that were read without a mistake, by the digest of their bytes.
 
 Reading a policy file costs ten times what a seal does. So what was found in order is noted in the cache folder, and
-read again only when it is needed or has changed.
+read again only when it is needed or has changed. A note grants nothing: a program inside may be able to write one.
 """
 # ruff: noqa: PTH103, PTH105, PTH118
 # because importing pathlib costs as much as the seal
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def is_known(files: Sequence[str], environ: Mapping[str, str]) -> bool:
-    """Whether just these files, with the bytes that they have now, were found in order by this release."""
+def allow_nothing(files: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether just these files, with the bytes that they have now, were found in order, and to allow nothing."""
     try:
         note = _note(files, environ)
         if index_cache.fault_of(os.path.dirname(note)) or index_cache.fault_of(note):  # noqa: PTH120
@@ -31,7 +31,7 @@ def is_known(files: Sequence[str], environ: Mapping[str, str]) -> bool:
 
 
 def remember(files: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Note that these files are in order; without a word where that cannot be done."""
+    """Note that these files are in order and allow nothing; without a word where that cannot be done."""
     try:
         note, digest = _note(files, environ), _digest(files)
         os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)  # noqa: PTH120

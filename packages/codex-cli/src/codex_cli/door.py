@@ -35,7 +35,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        print(f"codex: cannot write to stdout: {error.strerror}", file=sys.stderr)
+        what = "cannot write to stdout" if error.filename is None else str(error.filename)
+        print(f"codex: {what}: {error.strerror}", file=sys.stderr)
         return 1
     if words is None and sys.argv[1:2] == [SEALED]:
         os._exit(code)  # all is written; to take the interpreter down piece by piece costs as much as its start

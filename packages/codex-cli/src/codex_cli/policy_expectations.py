@@ -12,16 +12,13 @@ on = 2027-01-31                                # absent: today
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from datetime import UTC, datetime, time
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-
+from codex_cli.config import Expectation, ExpectationsFile
 from codex_core.config import check_table, raise_problems
-from codex_core.errors import ConfigError
-from codex_core.policy import Request, Verb, decide
+from codex_core.policy import Request, decide
 from codex_core.toml import read_toml
-from codex_core.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,29 +29,6 @@ if TYPE_CHECKING:
     from codex_core.toml import TomlSource
 
 CODE = "policy.unexpected"
-
-
-class _Expectation(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    verdict: Literal["allow", "refuse"] = Field(examples=["allow"])
-    url: str = Field(examples=["https://models.example:443/llm"])
-    verb: Verb = "read"
-    stage: str = "cli"
-    rule: str | None = None
-    on: date | None = None
-
-
-def _list(value: object) -> object:
-    if not isinstance(value, list):
-        raise ConfigError(f"expectations stand in a list, not in {shown(value)}", hint="write [[expect]]")
-    return value
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    expect: Annotated[list[Any], BeforeValidator(_list)] = Field(min_length=1)  # Any: each is checked by itself
 
 
 @dataclass(frozen=True)
@@ -73,12 +47,12 @@ class Tried:
 def try_expectations(file: Path, policy: Policy, *, now: datetime) -> list[Tried]:
     """Ask ``policy`` what ``file`` expects of it, as of ``now``; ConfigError with every mistake of the file."""
     source = read_toml(file)
-    _, problems = check_table(_File, source.data, source, (), "the file")
+    _, problems = check_table(ExpectationsFile, source.data, source, (), "the file")
     expectations = []
     found = source.data.get("expect")
     for index, table in enumerate(found if isinstance(found, list) else ()):
         at = ("expect", index)
-        checked, mistakes = check_table(_Expectation, table, source, at, f"expectation {index + 1}")
+        checked, mistakes = check_table(Expectation, table, source, at, f"expectation {index + 1}")
         problems += mistakes
         if checked:
             expectations.append((index, checked))
@@ -86,7 +60,7 @@ def try_expectations(file: Path, policy: Policy, *, now: datetime) -> list[Tried
     return [_try(one, index, source, policy, now) for index, one in expectations]
 
 
-def _try(one: _Expectation, index: int, source: TomlSource, policy: Policy, now: datetime) -> Tried:
+def _try(one: Expectation, index: int, source: TomlSource, policy: Policy, now: datetime) -> Tried:
     at = now if one.on is None else datetime.combine(one.on, time(12), UTC)
     decision = decide(policy, Request(one.verb, one.url, one.stage), now=at)
     expected = one.verdict if one.rule is None else f"{one.verdict} by rule {one.rule!r}"

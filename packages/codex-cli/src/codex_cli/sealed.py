@@ -102,6 +102,7 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
             folder=os.getcwd(),
             environment=sealed_environment(environ),
             view=View(kept=project.kept, read_only=project.read_only, writable=project.writable),
+            openings=project.openings(STAGE),
         )
         seal = keeper.start(program, recorder, lambda *ending: endings.append(ending))
         keeper.serve(seal, lambda: bool(endings))
@@ -112,7 +113,7 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
     code = exit_code(status)
     if recorder.fault is not None:
         return _tell(recorder.fault.problems, environ, recorder.fault.exit_code)
-    if code:
+    if code or recorder.broker_lost:
         _explain(recorder, seen.attempts, environ)
     return code
 
@@ -126,6 +127,8 @@ def _explain(recorder: Recorder, attempts: int | None, environ: Mapping[str, str
     """After a failure: the last refusal with its remedy, which a library may have swallowed; or what the kernel saw."""
     from codex_cli.output import write_note, write_problems
 
+    if recorder.broker_lost:
+        write_note("codex: the broker was ended while this ran, and from then on everything was refused")
     if recorder.last_refusal is not None:
         from codex_core.errors import PolicyRefused
 

@@ -10,8 +10,9 @@ from codex_core.policy_files import policy_files
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from codex_core.offline.openings import Openings
     from codex_core.policy import Policy
 
 PIPELINE_FILE = "codex.toml"
@@ -32,20 +33,35 @@ class SealedProject:
         project = "" if root is None else os.path.join(root, PIPELINE_FILE)
         self._files = policy_files(environ, project=project, given=policy_file)
         self._policy: Policy | None = None
+        self._allows = False
         self.kept = [folder, *filter(None, [root]), sys.prefix, sys.base_prefix, os.path.dirname(__file__)]
-        protected = [*self._files, self.ledger if state is None else state]
-        self.read_only = [path for path in protected if os.path.exists(path)]
+        protected = [path for path in self._files if os.path.isfile(path)]  # a pipe, as of <(...), has been read
+        self.read_only = [*protected, self.ledger if state is None else state]
         runs = [os.path.join(state, "runs")] if state else []
         self.writable = [path for path in runs if os.path.isdir(path)]
+        _check_links([project, *filter(None, [state])])
         if self._files:
-            self._check(environ)
+            self._read(environ)
+        _make_ledger(self.ledger)
 
-    def _check(self, environ: Mapping[str, str]) -> None:
+    def _read(self, environ: Mapping[str, str]) -> None:
         from codex_cli import checks
 
-        if not checks.is_known(self._files, environ):
-            self.policy()
+        if checks.allow_nothing(self._files, environ):
+            return
+        self._allows = any(layer.allow for layer in self.policy().layers)
+        if not self._allows:
             checks.remember(self._files, environ)
+
+    def openings(self, stage: str) -> Openings | None:
+        """What a program that runs as ``stage`` has of a broker; None if no rule allows it anything."""
+        if not self._allows:
+            return None
+        from datetime import UTC, datetime
+
+        from codex_core.offline.doors import openings_for
+
+        return openings_for(self.policy(), stage, datetime.now(UTC).date())
 
     def policy(self) -> Policy:
         """The policy of these files, read when it is first asked for."""
@@ -54,6 +70,28 @@ class SealedProject:
 
             self._policy = read_policy(self._files)
         return self._policy
+
+
+def _check_links(paths: Sequence[str]) -> None:
+    """ConfigError for a link: a program inside could put another in its place."""
+    for path in paths:
+        if os.path.islink(path):
+            from codex_core.errors import ConfigError
+
+            raise ConfigError(f"{path} is a symbolic link, which no seal can protect", hint="put the file itself there")
+
+
+def _make_ledger(path: str) -> None:
+    """An empty ledger where there is none yet: what is not there cannot be kept from being made inside."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        from codex_core.errors import LedgerUnavailable
+
+        raise LedgerUnavailable(
+            f"the ledger {path} cannot be made: {error.strerror}", hint="run where you can write, or set XDG_STATE_HOME"
+        ) from error
 
 
 def _root(folder: str) -> str | None:

@@ -14,7 +14,8 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -34,6 +35,8 @@ __all__ = ["TORN", "Ledger", "LedgerEntry", "LedgerReport", "read", "verify"]
 _BLOCK = 2**13
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _OWNER_ONLY = 0o600
+_PATIENCE = 10.0
+"""Seconds for which somebody else's lock is waited for; an append holds it for milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ def _locked(path: Path) -> Iterator[int]:
     while removed:
         descriptor = _open(path)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor, fcntl.LOCK_EX)
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "it is not a regular file")
@@ -181,11 +184,29 @@ def _open(path: Path) -> int:
 
 def _settled_size(descriptor: int) -> int:
     """The size of the file while no one is in the midst of an append."""
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    with suppress(BlockingIOError):  # who holds the lock for so long is in the midst of no append
+        _lock(descriptor, fcntl.LOCK_SH)
     try:
         return os.fstat(descriptor).st_size
     finally:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _lock(descriptor: int, kind: int) -> None:
+    """flock(2), for which a reader of the file is enough: so nobody is waited for without an end."""
+    deadline, pause = time.monotonic() + _PATIENCE, 0.0005
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise BlockingIOError(
+                    errno.EWOULDBLOCK, f"somebody has locked it for {_PATIENCE:.0f} seconds"
+                ) from None
+            time.sleep(pause)
+            pause = min(2 * pause, 0.02)
+        else:
+            return
 
 
 def _find_tail(descriptor: int, size: int) -> tuple[int, Tail]:

@@ -47,7 +47,7 @@ def keeping(level: Level | None = None) -> Iterator[Keeper]:
 
 def quiet() -> Recorder:
     """A recorder that keeps nothing."""
-    return Recorder("s", lambda: POLICY, lambda body: None)
+    return Recorder("s", lambda: POLICY, lambda kind, body: None)
 
 
 def run(
@@ -137,11 +137,11 @@ def test_what_is_reported_from_inside_is_recorded_in_its_order(level: Level) -> 
         os.waitpid(child, 0)
         return 0
 
-    told: list[Mapping[str, object]] = []
-    recorder = Recorder("s", lambda: POLICY, told.append)
+    told: list[tuple[str, Mapping[str, object]]] = []
+    recorder = Recorder("s", lambda: POLICY, lambda kind, body: told.append((kind, body)))
     with keeping(level) as keeper:
         assert run(keeper, report, recorder=recorder)[0] == 0
-    assert told == [REFUSAL.to_json()] * 2
+    assert told == [("decision", {**REFUSAL.to_json(), "reported": True})] * 2
     assert (recorder.refused, recorder.last_refusal, list(recorder.decisions)) == (2, REFUSAL, [REFUSAL])
 
 
@@ -152,6 +152,17 @@ def test_a_message_that_is_none_is_answered_and_changes_nothing() -> None:
     for message in (b"", b"\xff", b"[]", b"{}", b'{"decision": {}}', b'{"decision": 7}', b"[" * 60000, *decisions):
         assert json.loads(recorder.answer(message))["error"]["code"] == "usage.invalid"
     assert (recorder.refused, recorder.fault) == (0, None)
+
+
+def test_a_decision_that_is_made_again_and_again_is_counted_from_the_eleventh_time() -> None:
+    told: list[tuple[str, Mapping[str, object]]] = []
+    recorder = Recorder("s", lambda: POLICY, lambda kind, body: told.append((kind, body)))
+    for _ in range(25):
+        recorder.answer(json.dumps({"decision": REFUSAL.to_json()}).encode())
+    recorder.conclude()
+    assert [kind for kind, _ in told] == ["decision"] * 10 + ["repeated"]
+    assert told[-1][1] == {**REFUSAL.to_json(), "times": 15, "reported": True}
+    assert recorder.refused == 25
 
 
 @every_level
@@ -180,7 +191,7 @@ def test_a_program_that_wants_too_many_connections_is_hung_up_on_and_heard_again
 
 @every_level
 def test_a_program_whose_reports_cannot_be_recorded_is_ended(level: Level) -> None:
-    def fail(body: Mapping[str, object]) -> None:
+    def fail(kind: str, body: Mapping[str, object]) -> None:
         raise LedgerUnavailable("the disk is full", hint="make room")
 
     def report() -> int:

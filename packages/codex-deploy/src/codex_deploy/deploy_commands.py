@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,7 +79,7 @@ class _Session:
 
     @classmethod
     def here(cls) -> _Session:
-        return cls(nearest_project(Path.cwd()), datetime.now(UTC))
+        return cls(nearest_project(Path.cwd(), os.environ), datetime.now(UTC))
 
     def open(self, target_name: str) -> Target:
         project, ledger = self.project, self._ledger

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from codex_cli.answers import outcome
 from codex_cli.pipeline.stage_process import run_forked
-from codex_cli.pipeline.starter import SIGNAL, START, Ending, Starter, write_ending
+from codex_cli.pipeline.starter import SIGNAL, START, Ending, Starter, signal_name, write_ending
 from codex_cli.pipeline.state import StateFolder
 from codex_core.command import Reply
-from codex_core.errors import CodexError, GuardUnavailable, Problem
+from codex_core.errors import CodexError, ConfigError, GuardUnavailable, LedgerUnavailable, Problem, StageFailed
 from codex_core.ledger import Ledger
 from codex_core.offline import guard, linux
+from codex_core.offline.doors import openings_for
 from codex_core.offline.environment import sealed_environment
 from codex_core.offline.keeper import Keeper
 from codex_core.offline.mounts import View
@@ -80,6 +82,9 @@ class StageKeeper:
         recorder = Recorder(request["stage"], lambda: self._policy, to_ledger(str(StateFolder(self._root).ledger)))
         state = str(StateFolder(self._root).path)
         environment = request["environment"]
+        for path in (*request["writable"], environment["TMPDIR"]):  # the runner has loaded plug-ins
+            if ".." in path.split("/") or not path.startswith((f"{state}/staging/", f"{state}/runs/")):
+                raise ConfigError(f"the runner wants to let a stage write to {path}")
         program = Program(
             _call(request, files),
             folder=request["folder"],
@@ -90,6 +95,7 @@ class StageKeeper:
                 writable=request["writable"],
                 temporary=environment["TMPDIR"],
             ),
+            openings=openings_for(self._policy, request["stage"], datetime.now(UTC).date()),
             output=log,
             handed=files,
             own_group=True,
@@ -98,6 +104,11 @@ class StageKeeper:
         def end(status: int | None, seen: Observation | None, error: CodexError | None) -> None:
             self._seals.pop(number, None)
             pid = seal.pid if seal is not None else 0
+            if recorder.broker_lost and status:
+                error = StageFailed(
+                    f"the broker was ended while stage {recorder.stage!r} ran, and from then on everything was refused",
+                    hint="run again",
+                )
             write_ending(ending, self._ending(recorder, status, pid, seen, recorder.fault or error))
             os.close(ending)
             os.close(told)
@@ -209,6 +220,7 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
     endings: list[int] = []
 
     def runner() -> int:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         starter = Starter(theirs, level=os.environ[LEVEL], pid=pid)
         record = Reporter(os.environ[ADDRESS]).record
         guard.install(policy, stage="cli", actor="runner", record=record, now=lambda: datetime.now(UTC))
@@ -216,16 +228,19 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
         os.pwrite(answer, _reply_bytes(reply), 0)
         return 0
 
+    state = StateFolder(file.parent)
+    is_new = not state.path.exists()
+    ledger = _prepare(file, state)
     keeper = Keeper(required=required)
     keeper.take_signals()
     try:
         stages = StageKeeper(keeper, ours, file=file, policy=policy)
-        state = StateFolder(file.parent)
         program = Program(
             runner,
             folder=os.getcwd(),  # noqa: PTH109
             environment=sealed_environment(os.environ),
-            view=View(kept=kept_folders(file.parent), read_only=(str(file), str(state.ledger))),
+            # outputs are published by rename, and that leads into no other mount: so the ledger has none around it
+            view=View(kept=kept_folders(file.parent), read_only=(str(file),), movable=(str(state.ledger),)),
             handed=(theirs.fileno(), answer),
         )
         recorder = Recorder("cli", lambda: policy, to_ledger(str(state.ledger)))
@@ -235,9 +250,45 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
     finally:
         keeper.close()
         ours.close()
+        if is_new:
+            _take_away(state)
     data = os.pread(answer, os.fstat(answer).st_size, 0)
     os.close(answer)
+    if state.path.exists() and _is_replaced(state.ledger, ledger):
+        raise LedgerUnavailable(
+            f"{state.ledger} was replaced while this ran", hint="a plug-in that the run loads has done that"
+        )
     return _read_reply(data) if data else _killed(endings[0])
+
+
+def _prepare(file: Path, state: StateFolder) -> int:
+    """Make the ledger before anything starts that could make another one; ConfigError for links in its way.
+
+    Returns a descriptor of it.
+    """
+    for path in (file, state.path, state.ledger):
+        if path.is_symlink():
+            raise ConfigError(f"{path} is a symbolic link, which no seal can protect", hint="put the file itself there")
+    state.create()
+    state.ledger.touch(mode=0o600)
+    return os.open(state.ledger, os.O_PATH | os.O_CLOEXEC)
+
+
+def _take_away(state: StateFolder) -> None:
+    """Remove a state folder that was made for a run that did not begin; one with anything in it stays."""
+    files = [path for path in state.path.rglob("*") if not path.is_dir() and path.stat().st_size]
+    if {path.name for path in files} <= {".gitignore"}:
+        shutil.rmtree(state.path, ignore_errors=True)
+
+
+def _is_replaced(path: Path, descriptor: int) -> bool:
+    """Whether ``path`` is no longer the file that ``descriptor`` is of; closes that."""
+    try:
+        return not os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def _reply_bytes(reply: Reply) -> bytes:
@@ -251,6 +302,6 @@ def _read_reply(data: bytes) -> Reply:
 
 def _killed(status: int) -> Reply:
     code = os.waitstatus_to_exitcode(status)
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+    how = f"was ended by {signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
     problem = Problem("run.killed", f"the runner {how}, and every stage with it", "run again: nothing needs unlocking")
     return Reply({"stages": []}, exit=128 - code if code < 0 else 1, errors=(problem,))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import sys
 import threading
 import traceback
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 def run_forked(job_file: int, result_file: int) -> int:
     """Run a job in a process that was forked from another program, as if it were a Python of its own."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     atexit._clear()  # what was left to be done at the end of that program is not for this one
     sys.argv[1:] = []
     sys.dont_write_bytecode = True

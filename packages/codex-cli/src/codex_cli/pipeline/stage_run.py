@@ -16,6 +16,7 @@ from codex_cli.pipeline.job import Result, make_job, read_result, write_job
 from codex_cli.pipeline.records import Record, attestations, read_json, record_bytes
 from codex_cli.pipeline.reports import StageReport, read_tail
 from codex_cli.pipeline.staging import StagingFolder, discard, remove
+from codex_cli.pipeline.starter import signal_name
 from codex_cli.pipeline.state import write_atomically
 from codex_cli.pipeline.uses import tells_refusals
 from codex_core.digest import canonical_json
@@ -194,7 +195,7 @@ class StageRun:
             return replace(result, problems=(ending.problem,), exit=ending.exit, refusal=None)
         status = os.waitstatus_to_exitcode(ending.status or 0)
         if not result.finished and (status != 0 or self.stage.uses is not None):
-            how = f"exit status {status}" if status >= 0 else signal.Signals(-status).name
+            how = f"exit status {status}" if status >= 0 else signal_name(-status)
             message, hint = f"stage {self.stage.name!r} ended with {how}", f"its output is in {self._log}"
             result = replace(result, problems=(Problem("stage.failed", message, hint),), exit=1)
         if result.exit and result.refusal is None:

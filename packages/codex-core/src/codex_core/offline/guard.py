@@ -87,12 +87,12 @@ class Guard:
             self.record(decision)
 
     def _look_up(self, host: object, port: object = None, *_: object) -> None:
-        """``socket.getaddrinfo`` and ``socket.gethostbyname``: a name is looked up for one who may connect to it."""
+        """``socket.getaddrinfo`` and ``socket.gethostbyname``: a name is looked up for one who may reach it."""
         name = _text(host)
         if host is None or _is_local(name) or _address(name) is not None:
             return
         decision = self._first_allowed(_url(name, one) for one in self._ports(port))
-        if not decision.allowed:
+        if not decision.allowed and not self._has_door(name):
             self._refuse(decision)
         self._remember(name)
 
@@ -113,6 +113,12 @@ class Guard:
         requests = [Request("connect", url, self.stage, self.actor) for url in urls]
         decisions = [decide(self.policy, request, now=now) for request in requests]
         return next((decision for decision in decisions if decision.allowed), decisions[0])
+
+    def _has_door(self, name: str) -> bool:
+        """Whether a rule leads to ``name`` over plain HTTP: its broker judges each request, by any verb."""
+        rules = (rule for layer in self.policy.layers for rule in layer.allow)
+        plain = [rule for rule in rules if rule.pattern.scheme == "http" and rule.pattern.host == _canonical(name)]
+        return any(rule.stages is None or self.stage in rule.stages for rule in plain)
 
     def _ports(self, port: object) -> list[int]:
         """The port that a look-up names; where it names none, any that some rule lets connect to, 443 first."""

@@ -17,22 +17,29 @@ from codex_core.offline.reporter import ADDRESS, LONGEST_MESSAGE
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from codex_core.offline.attestation import Observation
+    from codex_core.offline.doors import Door
     from codex_core.offline.levels import Fault
+    from codex_core.offline.openings import Openings
     from codex_core.offline.recorder import Recorder
     from codex_core.offline.seal import Program, Seal
+    from codex_core.policy import Policy
 
-FORWARDED = (
-    *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2),
-    *(_signal.SIGALRM, _signal.SIGTSTP, _signal.SIGCONT, _signal.SIGWINCH),
+FORWARDED = tuple(
+    sorted(
+        _signal.valid_signals()
+        - {_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGTTIN, _signal.SIGTTOU}
+        - {_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL, _signal.SIGTRAP, _signal.SIGSYS}
+        - {_signal.SIGABRT, _signal.SIGXFSZ}
+    )
 )
-"""The signals that the program gets in the keeper's place."""
+"""The signals that the program gets in the keeper's place: all but those that tell the keeper of itself."""
 
 
 _MOST_CONNECTIONS = 256
-"""From inside one seal at a time; a program that wants more is hung up on, so that others get theirs."""
+"""From inside all seals at a time; who wants more is hung up on, so that the keeper has descriptors for its work."""
 
 
 class Keeper:
@@ -44,8 +51,12 @@ class Keeper:
     def __init__(self, *, required: str = levels.DEFAULT) -> None:
         self.level: levels.Level | None = None
         self.faults: list[Fault] = []
+        self.connections = 0
+        """How many from inside are open."""
+        self.pins: dict[str, list[str]] = {}
+        """Each name that a broker has looked up, with its addresses, which hold for the whole run."""
         self._required = required
-        self._handlers: dict[int, Callable[[], None]] = {}
+        self._handlers: dict[int, Callable[[], object]] = {}
         self._poll = select.poll()
         self._received: list[int] = []
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -84,10 +95,10 @@ class Keeper:
             self.level = started.level
         else:
             started = levels.start_again(self.level, attempt)
-        _Attendance(self, started, recorder, ended)
+        _Attendance(self, started, recorder, program.openings, ended)
         return started
 
-    def watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+    def watch(self, descriptor: int, handler: Callable[[], object]) -> None:
         """Call ``handler`` whenever ``descriptor`` is readable."""
         self._handlers[descriptor] = handler
         self._poll.register(descriptor, select.POLLIN)
@@ -116,16 +127,26 @@ class Keeper:
 
 
 class _Attendance:
-    """What the keeper does for one program: it hears it out, and sees it to its end."""
+    """What the keeper does for one program: it hears it out, sees it to its end, and has a broker for its openings."""
 
     def __init__(
-        self, keeper: Keeper, seal: Seal, recorder: Recorder, ended: Callable[[int, Observation], None]
+        self,
+        keeper: Keeper,
+        seal: Seal,
+        recorder: Recorder,
+        openings: Openings | None,
+        ended: Callable[[int, Observation], None],
     ) -> None:
         self._keeper, self._seal, self._recorder, self._ended = keeper, seal, recorder, ended
+        self._openings = openings
+        self._broker: _BrokerProcess | None = None
+        self._ending: tuple[int, Observation] | None = None
         self._connections: dict[int, _socket.socket] = {}
         keeper.watch(seal.pair.fileno(), self._follow)
         keeper.watch(seal.listener, self._accept)
         keeper.watch(seal.ended, self._finish)
+        for descriptor in seal.opened:
+            keeper.watch(descriptor, self._start_broker)
 
     def _follow(self) -> None:
         """The init tells how the program fares; one in the keeper's own process group stops as if it were that."""
@@ -133,17 +154,20 @@ class _Attendance:
         if words[:1] == ["stopped"] and not self._seal.own_group:
             _stop(int(words[1]))
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Take the next connection, if there is one and it is the program's; hang up on what is too many."""
         descriptor = _accept(self._seal.listener)
         if descriptor is None:
-            return
+            return False
         connection = _socket.socket(fileno=descriptor)
         foreign = not self._seal.level.namespaces and _peer(connection) != os.geteuid()
-        if foreign or len(self._connections) >= _MOST_CONNECTIONS:
+        if foreign or self._keeper.connections >= _MOST_CONNECTIONS:
             connection.close()  # without namespaces, other users have the name too
-            return
+            return True
         self._connections[descriptor] = connection
+        self._keeper.connections += 1
         self._keeper.watch(descriptor, lambda: self._hear(descriptor))
+        return True
 
     def _hear(self, descriptor: int) -> None:
         """Answer one message of a connection, or close it at its end."""
@@ -167,31 +191,126 @@ class _Attendance:
 
     def _hang_up(self, descriptor: int) -> None:
         self._keeper.unwatch(descriptor)
+        self._keeper.connections -= 1
         self._connections.pop(descriptor).close()
 
     def _finish(self) -> None:
         """Nothing is left inside: hear what was still said, and tell how it ended."""
-        while (descriptor := _accept(self._seal.listener)) is not None:
-            self._connections[descriptor] = _socket.socket(fileno=descriptor)
-            self._keeper.watch(descriptor, lambda: None)
+        for _ in range(_MOST_CONNECTIONS):
+            if not self._accept():
+                break
         for descriptor in list(self._connections):
             while descriptor in self._connections and _is_readable(descriptor):
                 self._hear(descriptor)
             if descriptor in self._connections:
                 self._hang_up(descriptor)
-        for descriptor in (self._seal.ended, self._seal.pair.fileno(), self._seal.listener):
+        for descriptor in (self._seal.ended, self._seal.pair.fileno(), self._seal.listener, *self._seal.opened):
             self._keeper.unwatch(descriptor)
-        status = self._seal.reap()
-        seen = observe(self._seal)
+        self._ending = self._seal.reap(), observe(self._seal)
         self._seal.close()
-        self._ended(status, seen)
+        if self._broker is None:
+            self._conclude()
+        else:
+            self._broker.tell_over()  # it has counts to report
+
+    def _conclude(self) -> None:
+        assert self._ending is not None  # the program has ended
+        self._recorder.conclude()
+        self._ended(*self._ending)
+
+    def _start_broker(self) -> None:
+        """A program knocks for the first time. From now on the listeners are the broker's: with it, they are gone."""
+        assert self._openings is not None  # they are what was knocked at
+        policy, stage = self._recorder.policy(), self._recorder.stage
+        listeners = dict(zip(self._seal.opened, self._openings.doors, strict=True))
+        self._broker = _BrokerProcess(listeners, policy, stage)
+        for descriptor in listeners:
+            self._keeper.unwatch(descriptor)
+            os.close(descriptor)
+        self._seal.opened.clear()
+        self._keeper.watch(self._broker.pair.fileno(), self._hear_broker)
+
+    def _hear_broker(self) -> None:
+        assert self._broker is not None  # it is what was heard
+        message = self._broker.read()
+        if message is None:
+            return
+        if message:
+            self._broker.answer(self._recorder.answer_broker(message, self._keeper.pins))
+            if self._recorder.fault is not None and self._ending is None:
+                self._seal.signal(_signal.SIGKILL)
+            return
+        self._keeper.unwatch(self._broker.pair.fileno())
+        self._broker.close()
+        self._broker = None
+        if self._ending is None:
+            self._recorder.broker_lost = True
+        else:
+            self._conclude()
+
+
+class _BrokerProcess:
+    """The process of a broker; ``pair`` brings what it says, and then its end."""
+
+    def __init__(self, listeners: Mapping[int, Door | None], policy: Policy, stage: str) -> None:
+        self.pair, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        over, self._over = os.pipe2(os.O_CLOEXEC)
+        parent = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            seal.in_child(lambda: _serve_out(listeners, policy, stage, theirs, over, parent))
+        theirs.close()
+        os.close(over)
+
+    def read(self) -> bytes | None:
+        """Its next message, empty if it has ended, None if there is none yet."""
+        try:
+            return self.pair.recv(LONGEST_MESSAGE, _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            return b""
+
+    def answer(self, message: bytes) -> None:
+        """Answer what it has said; it waits for that."""
+        try:
+            self.pair.send(message, _socket.MSG_NOSIGNAL)
+        except OSError:
+            return  # it has ended meanwhile, and that is heard next
+
+    def tell_over(self) -> None:
+        """Let it end, since the program has."""
+        if self._over >= 0:
+            os.close(self._over)
+            self._over = -1
+
+    def close(self) -> None:
+        """It has ended: let go of it."""
+        self.tell_over()
+        self.pair.close()
+        os.waitpid(self._pid, 0)
+
+
+def _serve_out(
+    listeners: Mapping[int, Door | None], policy: Policy, stage: str, pair: _socket.socket, over: int, parent: int
+) -> int:
+    import socket
+
+    from codex_core.offline import broker
+
+    line = socket.socket(fileno=pair.detach())
+    broker.run(listeners, policy, stage, pair=line, over=over, parent=parent)
+    return 0
 
 
 def _accept(listener: int) -> int | None:
     """The descriptor of the next connection; None if there is none, or none can be had."""
     if not _is_readable(listener):
         return None
-    sock = _socket.socket(fileno=os.dup(listener))
+    try:
+        sock = _socket.socket(fileno=os.dup(listener))
+    except OSError:
+        return None
     try:
         return int(sock._accept()[0])  # type: ignore[attr-defined]  # accept() is of the socket module, not of this one
     except OSError:

@@ -6,7 +6,7 @@ import errno
 import os
 
 from codex_core.offline import seccomp
-from codex_core.offline.namespaces import SealFault, interfaces
+from codex_core.offline.namespaces import OPENINGS, SealFault, interfaces
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
@@ -68,7 +68,13 @@ def start_highest(required: str, start: Callable[[Level], Seal]) -> tuple[Seal, 
             return start(level), faults
         except SealFault as fault:
             faults.append((level.name, fault.step, fault.errno))
+            if fault.step in _OF_PROGRAM:
+                break
     raise _unavailable(required, faults)
+
+
+_OF_PROGRAM = {OPENINGS, "mask", "names", "read-only", "folder"}
+"""Steps that fail because of what a program is to see, which says nothing of the level."""
 
 
 def check_name(name: str) -> None:
@@ -114,7 +120,12 @@ def explain(fault: Fault) -> str:
 _STEPS = {
     "unshare": "the kernel, or what this process runs in, allows no new namespaces",
     "map": "ids cannot be mapped in a new user namespace",
+    OPENINGS: "the doors for the rules that name an endpoint cannot be opened inside",
     "loopback": "the loopback interface of a new network namespace cannot be brought up",
+    "mask": "a socket of the host cannot be hidden",
+    "names": "/etc/hosts or /etc/nsswitch.conf cannot be replaced",
+    "read-only": "what must not be changed cannot be made read-only",
+    "folder": "the folder to run in cannot be entered",
     "mount": "nothing can be mounted in a new mount namespace",
     "proc": "/proc is masked here, so a new pid namespace cannot have its own",
     "seccomp": "the kernel takes no seccomp filter, or knows not this architecture",

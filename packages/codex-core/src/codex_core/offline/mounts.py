@@ -23,7 +23,7 @@ _SOCKET_PREFIXES = ("ssh-", "dbus-", "tmux-")
 _SOCKET_FOLDERS_AT_HOME = (".gnupg", ".docker/run", ".docker/desktop", ".colima")
 _KEPT = ("/run/media", "/run/current-system", "/run/booted-system", "/run/opengl-driver", "/run/opengl-driver-32")
 """Folders of files below /run: removable disks, and where NixOS keeps all programs."""
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "shm", "pts", "mqueue", "dri", "kfd", "accel")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "shm", "pts", "dri", "kfd", "accel")
 _DEVICE_PREFIXES = ("nvidia", "dxg")
 _DEVICE_LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 _OF_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs")
@@ -32,29 +32,31 @@ _PLACE = "/run/codex"
 TEMPORARY = f"{_PLACE}/tmp"
 """Where a view's temporary folder is found as well: unix sockets, as multiprocessing has them, need a short path."""
 _LOOPBACK_NAMES = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
-_UNREACHABLE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
-"""What the program cannot reach by this path either."""
+_UNREACHABLE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.ENODEV}
+"""What the program cannot reach by this path either: it is not there, or its file system is not."""
 
 
 class View:
     """What of the file system a program needs to see, and which of it it may not write.
 
     ``kept`` stays visible wherever it lies. ``read_only`` cannot be written to, but for what of it is ``writable``.
-    ``temporary`` is the folder that is found at ``TEMPORARY`` as well. Paths are absolute.
+    No folder above it can be renamed either, but for the folders above what is ``movable``. ``temporary`` is the folder
+    that is found at ``TEMPORARY`` as well. Paths are absolute.
     """
 
-    __slots__ = ("kept", "read_only", "temporary", "writable")
+    __slots__ = ("kept", "movable", "read_only", "temporary", "writable")
 
     def __init__(
         self,
         *,
         kept: Sequence[str] = (),
         read_only: Sequence[str] = (),
+        movable: Sequence[str] = (),
         writable: Sequence[str] = (),
         temporary: str | None = None,
     ) -> None:
         self.kept, self.read_only, self.writable = tuple(kept), tuple(read_only), tuple(writable)
-        self.temporary = temporary
+        self.movable, self.temporary = tuple(movable), temporary
 
 
 def host_sockets() -> list[str]:
@@ -64,8 +66,11 @@ def host_sockets() -> list[str]:
     return sorted({row[7] for row in rows if len(row) == 8 and row[7].startswith("/")})
 
 
-def rearrange(view: View, sockets: Iterable[str], *, home: str) -> None:
-    """Hide the host's sockets and devices, and make read-only what is; SealFault if the kernel refuses a mount."""
+def rearrange(view: View, sockets: Iterable[str], *, home: str, names: Mapping[str, str]) -> None:
+    """Hide the host's sockets and devices, and make read-only what is; SealFault if the kernel refuses a mount.
+
+    ``names`` are known inside by the addresses that they have there.
+    """
     with attempt("mount"):
         linux.mount("none", "/", flags=linux.MS_REC | linux.MS_SLAVE)
         kept = dict(_open_each([*_KEPT, *view.kept, *view.read_only]))
@@ -73,9 +78,8 @@ def rearrange(view: View, sockets: Iterable[str], *, home: str) -> None:
             _cover(folder, {path: kept.pop(path) for path in sorted(kept) if path.startswith(f"{folder}/")})
         for descriptor in kept.values():
             os.close(descriptor)
-        if os.geteuid() == 0:
-            _reduce_devices()
-            linux.make_read_only("/sys")
+        _reduce_devices()
+        linux.make_read_only("/sys")
     with attempt("mask"):
         for path in sockets:
             _mask(path)
@@ -83,7 +87,7 @@ def rearrange(view: View, sockets: Iterable[str], *, home: str) -> None:
     with attempt("names"):
         if _is_folder("/run"):
             os.mkdir(_PLACE, 0o755)
-            _replace_names()
+            _replace_names(names)
             if temporary is not None:
                 os.mkdir(TEMPORARY)
                 _bind(temporary, TEMPORARY)
@@ -176,10 +180,10 @@ def _mask(path: str) -> None:
             raise
 
 
-def _replace_names() -> None:
-    """Names that need no network: this machine's own, and no look-up anywhere else."""
-    hosts = f"{_LOOPBACK_NAMES}127.0.0.1 {os.uname().nodename}\n"
-    _replace("/etc/hosts", hosts)
+def _replace_names(names: Mapping[str, str]) -> None:
+    """Names that need no network: this machine's own and ``names``, and no look-up anywhere else."""
+    others = "".join(f"{address} {name}\n" for name, address in names.items())
+    _replace("/etc/hosts", f"{_LOOPBACK_NAMES}127.0.0.1 {os.uname().nodename}\n{others}")
     try:
         with open("/etc/nsswitch.conf", encoding="utf-8", errors="surrogateescape") as file:
             lines = [line for line in file if line.partition(":")[0].strip() != "hosts"]
@@ -197,12 +201,23 @@ def _replace(path: str, text: str) -> None:
 
 
 def _protect(view: View) -> None:
+    """Make what is read-only so, with each folder above it a mount, which nobody can rename away from it."""
     held = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in view.writable}
-    for path in view.read_only:
-        if os.path.lexists(path):
-            _bind_read_only(path)
+    protected = [path for path in view.read_only if os.path.lexists(path)]
+    for folder in sorted({above for path in protected for above in _above(os.path.realpath(path))}):
+        if not os.path.ismount(folder):
+            linux.mount(folder, folder, flags=linux.MS_BIND | linux.MS_REC)
+    for path in [*protected, *view.movable]:
+        _bind_read_only(path)
     for path, descriptor in held.items():
         _bind(descriptor, path)
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders above ``path`` that can be renamed by who may write to the folders above them."""
+    while (path := os.path.dirname(path)) != "/":
+        if os.access(os.path.dirname(path), os.W_OK):
+            yield path
 
 
 def _bind_read_only(path: str) -> None:

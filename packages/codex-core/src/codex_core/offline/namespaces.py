@@ -1,4 +1,4 @@
-"""The namespaces of a seal: user, network, mount and pid, with the loopback interface up and nothing else."""
+"""The namespaces of a seal: user, network, mount, IPC and pid, with the loopback interface up and nothing else."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ TYPE_CHECKING = False  # this stands on the start path of a sealed command, and 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_RTM_NEWLINK, _NLM_F_REQUEST, _NLM_F_ACK, _IFF_UP = 16, 1, 4, 1
+_RTM_NEWLINK, _RTM_NEWADDR, _NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_CREATE, _IFF_UP = 16, 20, 1, 4, 0x400, 1
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_F_NODAD = 1, 2, 2
 _LOOPBACK = 1
 """The number of the loopback interface, which is the first of every network namespace."""
+
+
+OPENINGS = "openings"
+"""The step that makes what a seal has of its broker: what fails there says nothing of the level."""
 
 
 class SealFault(Exception):
@@ -46,7 +51,8 @@ def enter(*, pids: bool, map_ids: Callable[[], None] | None) -> None:
     write the maps of ids; without it this one maps its own user and group, which is all that it may.
     """
     user, group = os.geteuid(), os.getegid()
-    flags = linux.CLONE_NEWUSER | linux.CLONE_NEWNET | linux.CLONE_NEWNS | (linux.CLONE_NEWPID if pids else 0)
+    flags = linux.CLONE_NEWUSER | linux.CLONE_NEWNET | linux.CLONE_NEWNS | linux.CLONE_NEWIPC
+    flags |= linux.CLONE_NEWPID if pids else 0
     with attempt("unshare"):
         linux.unshare(flags)
     with attempt("map"):
@@ -83,17 +89,32 @@ def _write(path: str, data: bytes) -> None:
         file.write(data)
 
 
-def _bring_up(interface: int) -> None:
-    """Set the flag of rtnetlink(7) that an interface is up. An ioctl would do it too, but for the import of fcntl."""
+def add_address(address: str) -> None:
+    """Let loopback have ``address`` too, of IPv4 or IPv6: rtnetlink(7)."""
     import _socket
 
-    def word(number: int, size: int = 4) -> bytes:
-        return number.to_bytes(size, sys.byteorder)
+    six = ":" in address
+    family, data = (_socket.AF_INET6, 16) if six else (_socket.AF_INET, 4)
+    packed = _socket.inet_pton(family, address)
+    # struct ifaddrmsg and its attributes; an address that is only this machine's needs no search for a duplicate
+    wish = bytes((family, 8 * data, _IFA_F_NODAD if six else 0, 0)) + _word(_LOOPBACK)
+    for kind in (_IFA_LOCAL, _IFA_ADDRESS):
+        wish += _word(4 + data, 2) + _word(kind, 2) + packed
+    _ask_kernel(_RTM_NEWADDR, _NLM_F_CREATE, wish)
 
-    head = word(32) + word(_RTM_NEWLINK, 2) + word(_NLM_F_REQUEST | _NLM_F_ACK, 2) + bytes(8)  # struct nlmsghdr
-    wish = (
-        bytes(4) + word(interface) + word(_IFF_UP) + word(_IFF_UP)
-    )  # struct ifinfomsg: which, its flags, which of them
+
+def _bring_up(interface: int) -> None:
+    """Set the flag of rtnetlink(7) that an interface is up. An ioctl would do it too, but for the import of fcntl."""
+    wish = bytes(4) + _word(interface) + _word(_IFF_UP) + _word(_IFF_UP)  # struct ifinfomsg: which, its flags, which
+    _ask_kernel(_RTM_NEWLINK, 0, wish)
+
+
+def _ask_kernel(kind: int, flags: int, wish: bytes) -> None:
+    """Send one request of rtnetlink(7), and raise what it is answered with."""
+    import _socket
+
+    length = 16 + len(wish)
+    head = _word(length) + _word(kind, 2) + _word(_NLM_F_REQUEST | _NLM_F_ACK | flags, 2) + bytes(8)  # struct nlmsghdr
     sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _socket.NETLINK_ROUTE)
     try:
         sock.send(head + wish)
@@ -102,3 +123,7 @@ def _bring_up(interface: int) -> None:
         sock.close()
     if number := -int.from_bytes(answer[16:20], sys.byteorder, signed=True):  # struct nlmsgerr
         raise OSError(number, os.strerror(number))
+
+
+def _word(number: int, size: int = 4) -> bytes:
+    return number.to_bytes(size, sys.byteorder)

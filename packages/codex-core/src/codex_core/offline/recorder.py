@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 class Recorder:
     """Answers the messages of one program.
 
-    ``policy`` reads the policy when it is first asked for; ``append`` puts a Decision into the ledger, and raises
-    LedgerUnavailable if it cannot. ``decisions`` are those that were recorded, each once; ``refused`` counts the
-    refusals, ``last_refusal`` is the last of them. ``fault`` is there once something could not be recorded.
+    ``policy`` reads the policy when it is first asked for; ``append`` puts an entry of a kind into the ledger, and
+    raises LedgerUnavailable if it cannot. ``decisions`` are those that were recorded, each once; ``refused`` counts
+    the refusals, ``last_refusal`` is the last of them. ``fault`` is there once something could not be recorded;
+    ``broker_lost`` says that the way out was closed before the program's end.
     """
 
     def __init__(
-        self, stage: str, policy: Callable[[], Policy], append: Callable[[Mapping[str, object]], None]
+        self, stage: str, policy: Callable[[], Policy], append: Callable[[str, Mapping[str, object]], None]
     ) -> None:
-        self.stage = stage
+        self.stage, self.policy = stage, policy
         self.decisions: dict[Decision, None] = {}
         self.refused = 0
         self.last_refusal: Decision | None = None
         self.fault: CodexError | None = None
-        self._policy, self._append = policy, append
+        self.broker_lost = False
+        self._append = append
+        self._times: dict[tuple[Decision, bool], int] = {}
+        self._policy_text = ""
+        self._grants: dict[tuple[str, ...], dict[str, int]] = {}
 
     def answer(self, message: bytes) -> bytes:
         """The answer to one message, both JSON objects: ``get`` asks for the policy, ``decision`` is to be recorded."""
@@ -41,36 +46,118 @@ class Recorder:
 
         try:
             data = json.loads(message)
-            return json.dumps(self._policy_answer() if "get" in data else self._record(data["decision"])).encode()
+            answer = self._policy_answer(data["from"]) if "get" in data else self._record(data["decision"])
+            return json.dumps(answer).encode()
         except CodexError as error:
             return json.dumps({"error": error.problems[0].to_json()}).encode()
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return b'{"error": {"code": "usage.invalid", "message": "this is no message that the keeper knows"}}'
 
-    def _policy_answer(self) -> dict[str, object]:
-        layers = [{**layer.to_json(), "origin": layer.origin} for layer in self._policy().layers]
-        return {"stage": self.stage, "policy": layers}
+    def _policy_answer(self, start: int) -> dict[str, object]:
+        """The stage, a part of the policy's JSON that begins at ``start``, and the length of the whole."""
+        import json
+
+        if not self._policy_text:
+            layers = [{**layer.to_json(), "origin": layer.origin} for layer in self.policy().layers]
+            self._policy_text = json.dumps(layers)
+        return {"stage": self.stage, "policy": self._policy_text[start : start + _PAGE], "size": len(self._policy_text)}
+
+    def answer_broker(self, message: bytes, pins: dict[str, list[str]]) -> bytes:
+        """The answer to one message of the broker, which is believed; ``pins`` are the names looked up in this run."""
+        import json
+
+        from codex_core.errors import CodexError
+        from codex_core.policy import Decision
+
+        data = json.loads(message)
+        if "pinned" in data:
+            return json.dumps(pins.get(data["pinned"])).encode()
+        if "pin" in data:
+            return json.dumps(pins.setdefault(data["pin"], data["addresses"])).encode()
+        try:
+            if "moved" in data:
+                self._count(data)
+            else:
+                decision = Decision.from_json(data.get("refused") or data["granted"])
+                self._keep(decision, reported=False, lasting=self._would_decide(decision))
+        except CodexError:
+            return b"false"
+        return b"true"
+
+    def conclude(self) -> None:
+        """The program has ended: what was counted goes into the ledger."""
+        from codex_core.errors import LedgerUnavailable
+
+        try:
+            for (decision, reported), times in self._times.items():
+                if times > _EACH:
+                    counted = {"times": times - _EACH, **({"reported": True} if reported else {})}
+                    self._write("repeated", {**decision.to_json(), **counted})
+            for (rule, origin, verb), counts in self._grants.items():
+                named = {"stage": self.stage, "rule": rule, "origin": origin, "verb": verb}
+                self._write("grant", {**named, **counts, "policy": self.policy().digest})
+        except LedgerUnavailable:
+            return  # it is noted as the fault
 
     def _record(self, body: Mapping[str, Any]) -> dict[str, object]:  # Any: members of a Decision, checked here
-        from codex_core.errors import LedgerUnavailable
         from codex_core.members import from_members
         from codex_core.policy import Decision
 
         decision = from_members(Decision, body)
-        try:
-            self._append(decision.to_json())
-        except LedgerUnavailable as error:
-            self.fault = error
-            raise
-        self.decisions[decision] = None
+        texts = (decision.reason, decision.url, decision.stage, decision.rule or "", decision.policy)
+        if not all(map(str.isprintable, texts)):  # they would steer the terminal that shows them
+            raise ValueError("a Decision is one line")
+        self._keep(decision, reported=True, lasting=True)
+        return {"recorded": True}
+
+    def _would_decide(self, decision: Decision) -> bool:
+        """Whether the policy alone says this, and not what a name leads to, or how a request was spelled."""
+        from datetime import UTC, datetime
+
+        from codex_core.policy import Request, decide
+
+        request = Request(decision.verb, decision.url, decision.stage)
+        return decide(self.policy(), request, now=datetime.now(UTC)).same_answer(decision)
+
+    def _keep(self, decision: Decision, *, reported: bool, lasting: bool) -> None:
+        """Write a Decision down, each of the first few times that it is made, and count it from then on.
+
+        One that is ``lasting`` would be the same whenever the policy is asked again.
+        """
+        key = decision, reported
+        times = self._times[key] = self._times.get(key, 0) + 1
+        if times <= _EACH:
+            self._write("decision", {**decision.to_json(), **({"reported": True} if reported else {})})
+        if lasting:
+            self.decisions[decision] = None
         if not decision.allowed:
             self.refused += 1
             self.last_refusal = decision
-        return {"recorded": True}
+
+    def _count(self, data: Mapping[str, Any]) -> None:  # Any: what the broker says
+        counts = self._grants.setdefault(tuple(data["moved"]), {"connections": 0, "sent": 0, "received": 0})
+        counts["connections"] += 1
+        counts["sent"] += data["sent"]
+        counts["received"] += data["received"]
+
+    def _write(self, kind: str, body: Mapping[str, object]) -> None:
+        from codex_core.errors import LedgerUnavailable
+
+        try:
+            self._append(kind, body)
+        except LedgerUnavailable as error:
+            self.fault = error
+            raise
 
 
-def to_ledger(path: str) -> Callable[[Mapping[str, object]], None]:
-    """Appends to the ledger at ``path``, a refusal synced; or, inside another seal, hands on to that one's keeper."""
+_PAGE = 16384
+"""Characters of the policy's JSON in one message, in which each may become two."""
+_EACH = 10
+"""How often the same Decision is written down before it is only counted."""
+
+
+def to_ledger(path: str) -> Callable[[str, Mapping[str, object]], None]:
+    """Appends to the ledger at ``path``, a refusal synced; or, inside another seal, hands Decisions to that keeper."""
     import os
 
     from codex_core.offline.reporter import ADDRESS, Reporter
@@ -79,17 +166,16 @@ def to_ledger(path: str) -> Callable[[Mapping[str, object]], None]:
     reporter = Reporter(outer) if outer else None
     opened: list[Ledger] = []
 
-    def append(body: Mapping[str, object]) -> None:
+    def append(kind: str, body: Mapping[str, object]) -> None:
         from datetime import UTC, datetime
 
         from codex_core.ledger import Ledger
 
         if reporter is not None:
-            reporter.report(body)
+            reporter.report({name: value for name, value in body.items() if name not in {"reported", "times"}})
             return
         if not opened:
             opened.append(Ledger(path))
-        refused = body["verdict"] == "refuse"
-        opened[0].append("decision", {**body, "reported": True}, at=datetime.now(UTC), sync=refused)
+        opened[0].append(kind, body, at=datetime.now(UTC), sync=body.get("verdict") != "allow")
 
     return append

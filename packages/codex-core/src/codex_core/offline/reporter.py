@@ -29,10 +29,15 @@ class Reporter:
 
     def policy(self) -> tuple[str, Policy]:
         """The name of the stage that this program is, and the policy that judges it."""
+        import json
+
         from codex_core.policy import Layer, Policy
 
-        answer = self._ask({"get": "policy"})
-        layers = (Layer.from_json(layer, origin=layer["origin"]) for layer in answer["policy"])
+        answer = self._ask({"get": "policy", "from": 0})
+        text = answer["policy"]
+        while len(text) < answer["size"]:  # it may be longer than a message can be
+            text += self._ask({"get": "policy", "from": len(text)})["policy"]
+        layers = (Layer.from_json(layer, origin=layer["origin"]) for layer in json.loads(text))
         return answer["stage"], Policy(tuple(layers))
 
     def record(self, decision: Decision) -> None:
@@ -52,9 +57,9 @@ class Reporter:
             connection = self._connected()
             connection.send(json.dumps(message).encode())
             answer: dict[str, Any] = json.loads(connection.recv(LONGEST_MESSAGE) or b"{}")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise LedgerUnavailable(
-                f"the keeper that records decisions is not there: {error.strerror}",
+                f"the keeper that records decisions is not there: {error}",
                 hint="nothing was recorded, so nothing goes out; start the command again",
             ) from error
         if "error" in answer or not answer:

@@ -14,7 +14,7 @@ import os
 import sys
 
 from codex_core.offline import linux, mounts, namespaces, seccomp
-from codex_core.offline.namespaces import SealFault, attempt
+from codex_core.offline.namespaces import OPENINGS, SealFault, attempt
 from codex_core.offline.reaper import KEEPER_DIED, watch_over
 from codex_core.offline.reporter import LEVEL
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from codex_core.offline.levels import Level
     from codex_core.offline.mounts import View
+    from codex_core.offline.openings import Openings
 
 _FACTS = ("snmp", "snmp6", "dev", "route", "ipv6_route")
 """What of /proc/net the keeper reads from outside for as long as it likes."""
-_KEPT_OF_ROOT = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15, 23, 28)
+_KEPT_OF_ROOT = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 23)
 """capabilities(7) about files, ids, processes and memory: without them root has other users' files no more."""
 _PATIENCE = 30.0
 """Seconds that a step of the chain may take before the seal counts as failed; on an idle machine all take ten ms."""
@@ -39,10 +40,11 @@ class Program:
 
     ``output`` is the descriptor that stdout and stderr go to, with stdin empty; None leaves all three as they are.
     ``handed`` are the other descriptors that are inherited, under their own numbers. ``own_group`` puts it into a
-    process group of its own; without, it stays in the keeper's, as if it had been started in its place.
+    process group of its own; without, it stays in the keeper's, as if it had been started in its place. ``openings``
+    is what it has of a broker.
     """
 
-    __slots__ = ("call", "environment", "folder", "handed", "output", "own_group", "view")
+    __slots__ = ("call", "environment", "folder", "handed", "openings", "output", "own_group", "view")
 
     def __init__(
         self,
@@ -54,16 +56,18 @@ class Program:
         output: int | None = None,
         handed: Sequence[int] = (),
         own_group: bool = False,
+        openings: Openings | None = None,
     ) -> None:
         self.call, self.folder, self.environment, self.view = call, folder, dict(environment), view
-        self.output, self.handed, self.own_group = output, tuple(handed), own_group
+        self.output, self.handed, self.own_group, self.openings = output, tuple(handed), own_group, openings
 
 
 class Seal:
     """A program in its seal, as the keeper has it.
 
     ``ended`` is a pidfd, readable when nothing is left inside. ``pair`` brings ``stopped N`` and ``ended STATUS``.
-    ``listener`` accepts connections from inside; ``facts`` are open files of the inside's /proc/net.
+    ``listener`` accepts connections from inside; ``facts`` are open files of the inside's /proc/net. ``opened`` are
+    the listening sockets of the program's openings, in their order.
     """
 
     def __init__(
@@ -73,16 +77,19 @@ class Seal:
         pair: _socket.socket,
         listener: int,
         facts: Mapping[str, int],
+        opened: Sequence[int],
         *,
         own_group: bool,
     ) -> None:
         self.level, self.pid, self.pair, self.listener, self.own_group = level, pid, pair, listener, own_group
-        self.facts = dict(facts)
+        self.facts, self.opened = dict(facts), list(opened)
         self.ended = os.pidfd_open(pid)
         self.status: int | None = None
 
     def signal(self, number: int) -> None:
-        """Hand a signal on to the program; SIGKILL ends all that is inside."""
+        """Hand a signal on to the program, if it has not ended; SIGKILL ends all that is inside."""
+        if self.ended < 0:
+            return
         if number == _signal.SIGKILL and self.level.pids:
             _signal.pidfd_send_signal(self.ended, number)
         else:
@@ -108,8 +115,9 @@ class Seal:
     def close(self) -> None:
         """Let go of its descriptors."""
         self.pair.close()
-        for descriptor in (self.ended, self.listener, *self.facts.values()):
+        for descriptor in (self.ended, self.listener, *self.facts.values(), *self.opened):
             os.close(descriptor)
+        self.ended = -1
 
     def _say(self, message: str) -> None:
         try:
@@ -131,7 +139,7 @@ def start(program: Program, level: Level, *, address: str, handlers: Mapping[int
     first = os.fork()
     if first == 0:
         ours.close()
-        _in_child(theirs, lambda: _first(program, level, theirs, keeper, address, handlers or {}))
+        in_child(lambda: _first(program, level, theirs, keeper, address, handlers or {}), theirs)
     theirs.close()
     ours.settimeout(_PATIENCE)
     return _follow(ours, level, first, own_group=program.own_group)
@@ -147,7 +155,7 @@ def execute(words: Sequence[str]) -> int:
 def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) -> Seal:
     """The keeper's part: answer each step of the chain until the program is about to begin."""
     pid, facts = first, dict[str, int]()
-    listener = -1
+    listener, opened = -1, list[int]()
     try:
         while True:
             message, descriptors = _receive(pair)
@@ -158,7 +166,7 @@ def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) 
                 pair.send(b"done")
             elif step == "made":
                 listener, *others = descriptors
-                facts = dict(zip(_FACTS, others, strict=True))
+                facts, opened = dict(zip(_FACTS, others, strict=False)), others[len(_FACTS) :]
             elif step == "init":
                 os.waitpid(first, 0)
                 pid = int(rest[0])
@@ -166,11 +174,13 @@ def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) 
             elif step == "ready":
                 pair.send(b"go")
             elif step == "confined":
-                return Seal(level, pid, pair, listener, facts, own_group=own_group)
-            else:
+                return Seal(level, pid, pair, listener, facts, opened, own_group=own_group)
+            elif step == "fault":
                 raise SealFault(rest[0], int(rest[1]))
+            else:  # it was ended, or stopped, before it had begun
+                raise SealFault("start", errno.EINTR)
     except BaseException as error:
-        _give_up(pair, pid, [*facts.values(), listener] if facts else [])
+        _give_up(pair, pid, [*facts.values(), *opened, listener] if facts else [])
         if isinstance(error, TimeoutError):
             raise SealFault("start", errno.ETIMEDOUT) from error
         raise
@@ -184,12 +194,13 @@ def _give_up(pair: _socket.socket, pid: int, descriptors: Sequence[int]) -> None
         os.close(descriptor)
 
 
-def _in_child(pair: _socket.socket, body: Callable[[], int]) -> None:
-    """Run a link of the chain, which never returns into the code that forked it."""
+def in_child(body: Callable[[], int], pair: _socket.socket | None = None) -> None:
+    """Run what a fork is for; it never returns into the code that forked it. A SealFault is told over ``pair``."""
     status = 70
     try:
         status = body()
     except SealFault as fault:
+        assert pair is not None  # only the links of the chain make a seal
         pair.send(f"fault {fault.step} {fault.errno}".encode())
     except BaseException as error:  # noqa: BLE001 - nothing may go on in the keeper's code
         sys.excepthook(type(error), error, error.__traceback__)
@@ -210,13 +221,14 @@ def _first(
         sockets = mounts.host_sockets()
         home = program.environment.get("HOME", "")
         namespaces.enter(pids=level.pids, map_ids=(lambda: _ask(pair, b"map")) if os.geteuid() == 0 else None)
-        _show_in(pair, address)
-        mounts.rearrange(program.view, sockets, home=home)
+        _show_in(pair, address, program.openings)
+        names = program.openings.names if program.openings else {}
+        mounts.rearrange(program.view, sockets, home=home, names=names)
     else:
-        _show_in(pair, address)
+        _show_in(pair, address, None)
     pid = os.fork()
     if pid == 0:
-        _in_child(pair, lambda: _second(program, level, pair, handlers))
+        in_child(lambda: _second(program, level, pair, handlers), pair)
     pair.send(f"init {pid}".encode())
     return 0
 
@@ -235,11 +247,14 @@ def _second(program: Program, level: Level, pair: _socket.socket, handlers: Mapp
     if not level.pids:
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     _ask(pair, b"ready")
-    signals = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals() - {_signal.SIGCHLD, KEEPER_DIED})
+    blocked = _signal.valid_signals() - {_signal.SIGCHLD, KEEPER_DIED}
+    signals = _signal.pthread_sigmask(_signal.SIG_BLOCK, blocked)
     pid = os.fork()
     if pid == 0:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, signals)
-        _in_child(pair, lambda: _third(program, level, code, pair, handlers))
+        in_child(lambda: _third(program, level, code, pair, handlers, signals), pair)
+    for number in _signal.sigpending() & blocked:  # it may have come before the fork; the program blocks it still
+        _signal.sigtimedwait([number], 0)
+        os.kill(pid, number)
     return watch_over(pid, pair, alone=level.pids, group=program.own_group)
 
 
@@ -251,7 +266,12 @@ def _filter(level: Level) -> bytes | None:
 
 
 def _third(
-    program: Program, level: Level, code: bytes | None, pair: _socket.socket, handlers: Mapping[int, object]
+    program: Program,
+    level: Level,
+    code: bytes | None,
+    pair: _socket.socket,
+    handlers: Mapping[int, object],
+    signals: set[int],
 ) -> int:
     """Become the program: with its descriptors, its rights and its environment, and nothing else."""
     if program.own_group:
@@ -277,22 +297,41 @@ def _third(
     os.environ.update({**program.environment, LEVEL: level.name})
     if level.namespaces and program.view.temporary is not None and os.path.isdir(mounts.TEMPORARY):
         os.environ["TMPDIR"] = mounts.TEMPORARY
+    if level.namespaces and program.openings is not None:
+        os.environ.update(program.openings.environment)
     pair.send(b"confined")
     linux.close_all_but((0, 1, 2, *program.handed))
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, signals)
     return program.call()
 
 
-def _show_in(pair: _socket.socket, address: str) -> None:
+def _show_in(pair: _socket.socket, address: str, openings: Openings | None) -> None:
     """Hand the keeper what lets it see and hear the inside: sockets and open files keep their network namespace."""
     with attempt("keeper"):
         listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         listener.bind(f"\0{address}")
         listener.listen(64)
         facts = [_open_fact(name) for name in _FACTS]
-        _send(pair, b"made", [listener.fileno(), *facts])
-        listener.close()
+        opened = _open(openings) if openings else []
+        _send(pair, b"made", [listener.fileno(), *facts, *(sock.fileno() for sock in opened)])
+        for sock in (listener, *opened):
+            sock.close()
         for descriptor in facts:
             os.close(descriptor)
+
+
+def _open(openings: Openings) -> list[_socket.socket]:
+    """The listening sockets of ``openings``, in this network namespace."""
+    opened = []
+    with attempt(OPENINGS):
+        for one in openings.addresses:
+            namespaces.add_address(one)
+        for host, port in openings.listeners:
+            sock = _socket.socket(_socket.AF_INET6 if ":" in host else _socket.AF_INET, _socket.SOCK_STREAM)
+            sock.bind((host, port))
+            sock.listen(512)
+            opened.append(sock)
+    return opened
 
 
 def _open_fact(name: str) -> int:
@@ -309,10 +348,11 @@ def _die_with(parent: int) -> None:
 
 
 def _restore_signals(handlers: Mapping[int, object]) -> None:
-    """Signals as a program finds them that was not started by Python."""
+    """Signals as a program finds them that was not started by Python: ignored, or with what they do by themselves."""
     _signal.set_wakeup_fd(-1)
-    for number, handler in {**handlers, _signal.SIGPIPE: _signal.SIG_DFL, _signal.SIGXFSZ: _signal.SIG_DFL}.items():
-        _signal.signal(number, handler)
+    own = {_signal.SIGPIPE: _signal.SIG_DFL, _signal.SIGXFSZ: _signal.SIG_DFL, _signal.SIGINT: _signal.SIG_DFL}
+    for number, handler in {**own, **handlers}.items():
+        _signal.signal(number, _signal.SIG_IGN if handler is _signal.SIG_IGN else _signal.SIG_DFL)
 
 
 def _ask(pair: _socket.socket, question: bytes) -> None:
@@ -333,6 +373,6 @@ def _send(pair: _socket.socket, message: bytes, descriptors: Sequence[int]) -> N
 
 
 def _receive(pair: _socket.socket) -> tuple[str, list[int]]:
-    message, ancillary, *_ = pair.recvmsg(_MESSAGE, _socket.CMSG_SPACE(4 * 16), _socket.MSG_CMSG_CLOEXEC)
+    message, ancillary, *_ = pair.recvmsg(_MESSAGE, _socket.CMSG_SPACE(4 * 253), _socket.MSG_CMSG_CLOEXEC)
     data = b"".join(found for _, kind, found in ancillary if kind == _socket.SCM_RIGHTS)
     return message.decode(), [int.from_bytes(data[at : at + 4], sys.byteorder) for at in range(0, len(data), 4)]

@@ -4,6 +4,7 @@ Python imports this module at its start, because a seal's PYTHONPATH begins with
 which loads the guard when a socket is first used. A sitecustomize that was there before is imported after it.
 """
 
+import _thread
 import sys
 
 
@@ -24,19 +25,23 @@ def _wait_for_sockets() -> None:
     """Load the guard at the first event that it judges; its own hook then comes after this one, and judges it."""
     watched = {"connect", "sendto", "sendmsg", "getaddrinfo", "gethostbyname", "gethostbyaddr", "getnameinfo"}
     source = __file__.rpartition("/codex_core/")[0]
-    loading = False
+    lock = _thread.RLock()  # other threads wait until it is loaded; what its loading itself does is let through
+    state: list[str] = []
 
     def hook(event: str, args: object) -> None:
-        nonlocal loading
-        if loading or not event.startswith("socket.") or event[7:] not in watched:
+        if "loaded" in state or not event.startswith("socket.") or event[7:] not in watched or sys.is_finalizing():
             return
-        loading = True  # for good
-        sys.path.append(source)
-        try:
-            from codex_core.offline.guard import judge_this_program
-        finally:
-            sys.path.remove(source)
-        judge_this_program()
+        with lock:
+            if state:
+                return
+            state.append("loading")
+            sys.path.append(source)
+            try:
+                from codex_core.offline.guard import judge_this_program
+            finally:
+                sys.path.remove(source)
+            judge_this_program()
+            state.append("loaded")
 
     sys.addaudithook(hook)
 

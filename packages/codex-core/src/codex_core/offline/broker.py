@@ -1,0 +1,479 @@
+"""The broker: the one way out of a seal. It asks the policy for each connection and each request, and goes itself.
+
+It is a process of its own beside the keeper, which forks it when a program first knocks. It accepts on sockets that
+listen inside the seal. Behind a door, and by CONNECT at the proxy, it opens a tunnel: that hides verb and path, so it
+takes a rule whose verbs include ``connect``. A plain HTTP request is judged by its verb and its URL, one for each
+connection. No redirect is followed: the program asks again.
+
+Names are looked up here, outside, once for the run. An answer that leads to this machine or to a private network is
+taken only if a rule names that address.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from codex_core.errors import UrlError
+from codex_core.offline import linux, tunnel
+from codex_core.offline.http_head import END, LONGEST, Head, Malformed, parse_chunk_size, parse_head
+from codex_core.policy import Decision, Request, decide
+from codex_core.urls import DEFAULT_PORTS, parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codex_core.offline.doors import Door
+    from codex_core.policy import Policy, Verb
+    from codex_core.urls import RequestUrl
+
+ACTOR = "broker"
+_MOST_CONNECTIONS = 512
+_STACK = 256 * 1024
+_HEAD, _LOOK_UP, _CONNECT, _IDLE, _LINGER = 10.0, 10.0, 15.0, 600.0, 1.0
+"""Seconds: for a request's head, a look-up, a connection out, a tunnel in which nothing moves, and a last answer."""
+_VERBS: Mapping[str, Verb] = {
+    "GET": "read",
+    "HEAD": "read",
+    "PUT": "write",
+    "POST": "write",
+    "PATCH": "write",
+    "DELETE": "delete",
+}
+_REASONS = {400: "Bad Request", 403: "Forbidden", 431: "Request Header Fields Too Large", 502: "Bad Gateway"}
+_MESSAGE = 65536
+
+
+class Refused(Exception):
+    """The policy does not allow it: the Decision."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision.reason)
+        self.decision = decision
+
+
+class Unreachable(Exception):
+    """It is allowed, and cannot be reached: why not."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What was allowed: the rule, the endpoint and the verb. Its connections are counted together."""
+
+    rule: str
+    origin: str
+    verb: str
+
+
+class Line:
+    """The broker's line to its keeper, one message at a time."""
+
+    def __init__(self, pair: socket.socket) -> None:
+        self._pair, self._lock = pair, threading.Lock()
+
+    def ask(self, message: Mapping[str, object]) -> Any:  # Any: what the keeper answers
+        """Send a message and wait for its answer. Where the keeper cannot record, it ends this process."""
+        with self._lock:
+            self._pair.sendall(json.dumps(message).encode())
+            return json.loads(self._pair.recv(_MESSAGE))
+
+
+class Broker:
+    """Serves the connections out of one seal, as ``stage``, by ``policy``."""
+
+    def __init__(self, policy: Policy, stage: str, line: Line) -> None:
+        self._policy, self._stage, self._line = policy, stage, line
+        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._looking = threading.Lock()
+        self._found: dict[str, list[str]] = {}
+        self._granted: set[Grant] = set()
+
+    def serve(self, listeners: Mapping[int, Door | None], over: int) -> None:
+        """Accept on ``listeners``, each with its door, or None for the proxy, until ``over`` is hung up.
+
+        Then wait for what is still going on: with the seal, the other end of every connection has gone.
+        """
+        poll = select.poll()
+        sockets = {number: socket.socket(fileno=number) for number in listeners}
+        for number, sock in sockets.items():
+            sock.setblocking(False)
+            poll.register(number, select.POLLIN)
+        poll.register(over, 0)
+        while over not in (ready := [number for number, _ in poll.poll()]):
+            for number in ready:
+                self._accept(sockets[number], listeners[number])
+        for _ in range(_MOST_CONNECTIONS):
+            if not self._free.acquire(timeout=_LINGER):
+                return
+
+    def _accept(self, listener: socket.socket, door: Door | None) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # it has gone again, or there are too many: then let some end
+            return
+        if not self._free.acquire(blocking=False):
+            _reset(connection)
+            return
+        try:
+            threading.Thread(target=self._attend, args=(connection, door), daemon=True).start()
+        except RuntimeError:  # no thread can be had
+            self._free.release()
+            _reset(connection)
+
+    def _attend(self, connection: socket.socket, door: Door | None) -> None:
+        try:
+            connection.settimeout(_HEAD)
+            if door is not None and door.scheme == "https":
+                self._serve_door(connection, door)
+            else:
+                self._serve_http(connection, door)
+        except OSError:
+            _reset(connection)
+        finally:
+            connection.close()
+            self._free.release()
+
+    def _serve_door(self, connection: socket.socket, door: Door) -> None:
+        """A tunnel to the endpoint of a door; whoever is refused is hung up on, since it speaks no HTTP here."""
+        urls = [parse_url(f"https://{_bracketed(host)}:{door.port}/") for host in door.hosts]
+        allowed = (url for url in urls if self._decide("connect", str(url)).allowed)
+        try:
+            grant, upstream = self._reach("connect", next(allowed, urls[0]))
+        except (Refused, Unreachable):
+            _reset(connection)
+            return
+        self._run(grant, upstream, connection, [tunnel.Flow(connection, upstream), tunnel.Flow(upstream, connection)])
+
+    def _serve_http(self, connection: socket.socket, door: Door | None) -> None:
+        try:
+            head, rest = _read_head(connection)
+            if head.method == "CONNECT" and door is None:
+                self._connect(connection, head, rest)
+            else:
+                self._forward(connection, head, rest, door)
+        except Malformed as fault:
+            decision = Decision(
+                "refuse", None, f"the request is malformed: {fault.reason}", "send a request that has one meaning",
+                "proxy" if door is None else f"{door.scheme}://{_bracketed(door.hosts[0])}:{door.port}/", "connect",
+                self._stage, self._policy.digest, "broker",
+            )  # fmt: skip
+            self._record(decision)
+            _answer(connection, fault.status, {"decision": decision.to_json()})
+        except Refused as refusal:
+            _answer(connection, 403, {"decision": refusal.decision.to_json()})
+        except Unreachable as fault:
+            _answer(connection, 502, {"error": str(fault)})
+
+    def _connect(self, connection: socket.socket, head: Head, rest: bytes) -> None:
+        """CONNECT HOST:PORT."""
+        host, colon, port = head.target.rpartition(":")
+        if not colon or not host or not port.isdigit() or set(host) & set("/@?#"):
+            raise Malformed("CONNECT takes HOST:PORT")
+        url = self._parse("connect", f"https://{head.target}/", head.target)
+        if any(rule.pattern.scheme == "http" for rule in self._covering(replace(url, scheme="http"))):
+            reason = f"{url.host}:{url.port} is granted as http, where a tunnel would hide verb and path"
+            remedy = f"ask for http://{_bracketed(url.host)}:{url.port}/ at the proxy, without CONNECT"
+            self._refuse("connect", str(url), reason, remedy)
+        grant, upstream = self._reach("connect", url)
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        if rest:
+            upstream.sendall(rest)
+        flows = [tunnel.Flow(connection, upstream), tunnel.Flow(upstream, connection)]
+        self._run(grant, upstream, connection, flows, sent=len(rest))
+
+    def _forward(self, connection: socket.socket, head: Head, rest: bytes, door: Door | None) -> None:
+        """A plain HTTP request: at the proxy with its whole URL, behind a door with its path."""
+        verb = _VERBS.get(head.method)
+        if verb is None:
+            raise Malformed(f"a policy has no verb for the method {head.method}")
+        if door is None:
+            text = head.target
+            if not text.lower().startswith("http://"):
+                raise Malformed("a request to a proxy has a whole http:// URL; https is asked for by CONNECT")
+        else:
+            if not head.target.startswith("/"):
+                raise Malformed("a request behind a door begins with its path")
+            text = f"http://{_bracketed(self._host_behind(door, head))}:{door.port}{head.target}"
+        authority, path = _split(text)
+        url = self._parse(verb, text, authority)
+        grant, upstream = self._reach(verb, url)
+        port = "" if url.port == DEFAULT_PORTS["http"] else f":{url.port}"
+        try:
+            if head.expects_continue:
+                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            upstream.sendall(head.forwarded(path, f"{_bracketed(url.host)}{port}"))
+            sent = _send_body(connection, upstream, head, rest)
+        except BaseException:
+            upstream.close()
+            raise
+        self._run(grant, upstream, connection, [tunnel.Flow(upstream, connection)], sent=sent)
+
+    def _host_behind(self, door: Door, head: Head) -> str:
+        """The host that a request means behind a door: one that is not served there would be answered by another."""
+        try:
+            named = parse_url(f"http://{head.host or ''}/")
+        except UrlError as error:
+            raise Malformed(f"its Host field names no host: {error.message}") from error
+        if named.host not in door.hosts or named.port != door.port:
+            served = " and ".join(f"{host}:{door.port}" for host in door.hosts)
+            raise Malformed(f"its Host field names {named.host}:{named.port}, and {served} is served here")
+        return named.host
+
+    def _parse(self, verb: Verb, text: str, authority: str) -> RequestUrl:
+        """The one meaning of ``text``; what is spelled so that others may read it differently is refused."""
+        try:
+            url = parse_url(text)
+        except UrlError as error:
+            self._refuse(verb, text, error.message, error.hint)
+        if _split(text)[1].partition("?")[0].count("/") != url.path.count("/"):
+            self._refuse(verb, str(url), f"the path of {text!r} has dot segments", f"ask for {url}")
+        host = authority.lower().removesuffix(f":{url.port}")
+        if url.address is not None and host != _bracketed(url.host):
+            self._refuse(verb, str(url), f"{authority!r} is an odd spelling of {url.host}", f"ask for {url}")
+        return url
+
+    def _reach(self, verb: Verb, url: RequestUrl) -> tuple[Grant, socket.socket]:
+        """A connection to the endpoint of ``url``, if the policy lets ``verb`` go there; Refused or Unreachable."""
+        decision = self._decide(verb, str(url))
+        if not decision.allowed:
+            self._record(decision)
+            raise Refused(decision)
+        grant = Grant(decision.rule or "", url.origin, verb)
+        addresses = self._addresses(verb, url)
+        if grant not in self._granted:
+            self._line.ask({"granted": decision.to_json()})
+            self._granted.add(grant)
+        faults = []
+        for address in addresses:
+            try:
+                return grant, socket.create_connection((address, url.port), timeout=_CONNECT)
+            except OSError as error:
+                faults.append(f"{address}: {error.strerror or error}")
+        raise Unreachable(f"{url.origin} cannot be reached: {'; '.join(faults)}")
+
+    def _addresses(self, verb: Verb, url: RequestUrl) -> list[str]:
+        """Where ``url`` leads: what its name was first looked up as, but for what no rule lets a name lead to."""
+        if url.address is not None:
+            return [url.host]
+        refusal = None
+        allowed = []
+        for address in self._look_up(url.host):
+            if _is_public(address):
+                allowed.append(address)
+                continue
+            at = replace(url, host=address)
+            decision = self._decide(verb, str(at))
+            if decision.allowed:
+                allowed.append(address)
+            else:
+                reason = f"{url.host} leads to {address}, which is no public address, and no rule names it for {verb}"
+                refusal = replace(decision, reason=reason, url=str(url))
+        if not allowed and refusal is not None:
+            self._record(refusal)
+            raise Refused(refusal)
+        return allowed
+
+    def _look_up(self, host: str) -> list[str]:
+        """The addresses of a name, the same ones for the whole run, whatever a name server says later."""
+        with self._looking:
+            if host not in self._found:
+                known = self._line.ask({"pinned": host})
+                self._found[host] = known or self._line.ask({"pin": host, "addresses": _resolve(host)})
+            return self._found[host]
+
+    def _covering(self, url: RequestUrl) -> list[Any]:  # Any: Rule
+        return [rule for layer in self._policy.layers for rule in layer.allows.covering(url)]
+
+    def _decide(self, verb: Verb, url: str) -> Decision:
+        return decide(self._policy, Request(verb, url, self._stage, ACTOR), now=datetime.now(UTC), enforced_by="broker")
+
+    def _refuse(self, verb: Verb, url: str, reason: str, remedy: str | None) -> NoReturn:
+        decision = Decision("refuse", None, reason, remedy, url, verb, self._stage, self._policy.digest, "broker")
+        self._record(decision)
+        raise Refused(decision)
+
+    def _record(self, decision: Decision) -> None:
+        self._line.ask({"refused": decision.to_json()})
+
+    def _run(
+        self, grant: Grant, upstream: socket.socket, connection: socket.socket, flows: list[tunnel.Flow], sent: int = 0
+    ) -> None:
+        """Move bytes until both ends are done, and count them."""
+        for sock in (upstream, connection):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with upstream:
+            tunnel.run(flows, idle=_IDLE)
+        received = sum(flow.moved for flow in flows if flow.source is upstream)
+        sent += sum(flow.moved for flow in flows if flow.source is connection)
+        self._line.ask({"moved": [grant.rule, grant.origin, grant.verb], "sent": sent, "received": received})
+
+
+def run(
+    listeners: Mapping[int, Door | None], policy: Policy, stage: str, *, pair: socket.socket, over: int, parent: int
+) -> None:
+    """Be the broker of a seal, in a process that the keeper ``parent`` has forked for it.
+
+    It talks to the keeper over ``pair``. It returns soon after ``over`` is hung up, which says that the seal has ended.
+    """
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.set_wakeup_fd(-1)
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGTSTP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    ):
+        signal.signal(number, signal.SIG_IGN)  # they are meant for the program
+    linux.close_all_but((0, 1, 2, pair.fileno(), over, *listeners))
+    threading.stack_size(_STACK)
+    pair.settimeout(None)
+    Broker(policy, stage, Line(pair)).serve(listeners, over)
+
+
+def _read_head(connection: socket.socket) -> tuple[Head, bytes]:
+    """The head of a request, and what came after it; Malformed if it does not come in time."""
+    data = bytearray()
+    deadline = _now() + _HEAD
+    while END not in data:
+        if len(data) > LONGEST:
+            raise Malformed(f"its head is longer than {LONGEST} bytes", 431)
+        connection.settimeout(max(deadline - _now(), 0.001))
+        try:
+            more = connection.recv(8192)
+        except TimeoutError:
+            raise Malformed(f"its head did not come within {_HEAD:.0f} seconds") from None
+        if not more:
+            raise ConnectionResetError
+        data += more
+    head, end, rest = bytes(data).partition(END)
+    connection.settimeout(_IDLE)
+    return parse_head(head + end), rest
+
+
+def _send_body(connection: socket.socket, upstream: socket.socket, head: Head, rest: bytes) -> int:
+    """Send on the body of a request, just as long as its head says; returns its bytes."""
+    source = _Source(connection, rest)
+    if not head.chunked:
+        return source.send(upstream, head.length)
+    sent = 0
+    while True:
+        line = source.line()
+        size = parse_chunk_size(line)
+        upstream.sendall(b"%x\r\n" % size)
+        if size == 0:
+            if source.line() != b"\r\n":
+                raise Malformed("its body ends with trailers")
+            upstream.sendall(b"\r\n")
+            return sent
+        sent += source.send(upstream, size)
+        if source.line() != b"\r\n":
+            raise Malformed("a chunk of its body is longer than it says")
+        upstream.sendall(b"\r\n")
+
+
+class _Source:
+    """What comes of a connection, the bytes first that were already read."""
+
+    def __init__(self, connection: socket.socket, rest: bytes) -> None:
+        self._connection, self._rest = connection, rest
+
+    def send(self, target: socket.socket, count: int) -> int:
+        left = count
+        while left:
+            data = self._rest[:left] or self._connection.recv(min(left, 65536))
+            if not data:
+                raise ConnectionResetError
+            self._rest = self._rest[len(data) :] if self._rest else b""
+            target.sendall(data)
+            left -= len(data)
+        return count
+
+    def line(self) -> bytes:
+        """A short line with its end."""
+        while b"\n" not in self._rest:
+            more = self._connection.recv(64)
+            if not more:
+                raise ConnectionResetError
+            self._rest += more
+            if len(self._rest) > 65536:
+                raise Malformed("a chunk of its body does not begin with its size")
+        line, end, self._rest = self._rest.partition(b"\n")
+        return line + end
+
+
+def _resolve(host: str) -> list[str]:
+    """What the host's own resolver says of a name; Unreachable if it says nothing in time."""
+    found: list[str] = []
+    fault: list[str] = ["it did not answer in time"]
+
+    def look() -> None:
+        try:
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.extend(dict.fromkeys(str(address[0]) for *_, address in answers))
+        except OSError as error:
+            fault[0] = error.strerror or str(error)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(_LOOK_UP)
+    if not found:
+        raise Unreachable(f"{host} cannot be looked up: {fault[0]}")
+    return found
+
+
+def _is_public(address: str) -> bool:
+    one = ip_address(address.partition("%")[0])
+    return one.is_global and not one.is_multicast
+
+
+def _answer(connection: socket.socket, status: int, body: Mapping[str, object]) -> None:
+    """Answer, and wait a moment until it was read: what is still unread would reset the connection."""
+    data = json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "Content-Type: application/json", f"Content-Length: {len(data)}"]
+    head = "\r\n".join([*lines, "Connection: close", "", ""])
+    deadline = _now() + _LINGER
+    connection.settimeout(_LINGER)
+    with suppress(OSError):
+        connection.sendall(head.encode() + data)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536) and _now() < deadline:
+            continue
+
+
+def _reset(connection: socket.socket) -> None:
+    """Hang up so that the other end sees a reset and no end of data."""
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, (1).to_bytes(4, "little") + bytes(4))
+    connection.close()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The authority of a URL, and what follows it, which begins with a slash."""
+    rest = text.partition("://")[2]
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    path = rest[end:]
+    return rest[:end], path if path.startswith("/") else f"/{path}"
+
+
+def _now() -> float:
+    import time
+
+    return time.monotonic()

@@ -1,0 +1,109 @@
+"""A tunnel between two connections: bytes go both ways until both ends have closed, the kernel moving what is long."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from contextlib import suppress
+
+_COPIED = 256 * 1024
+"""Bytes of a direction that are copied before it is worth a pipe."""
+_CHUNK = 64 * 1024
+_PIPE = 1024 * 1024
+_F_SETPIPE_SZ = 1031
+
+
+class Flow:
+    """One direction of a tunnel. ``moved`` counts its bytes; ``ended``: nothing more will come or can go."""
+
+    def __init__(self, source: socket.socket, target: socket.socket) -> None:
+        self.source, self.target = source, target
+        self.moved, self.ended = 0, False
+        self._held = b""
+        self._piped = 0
+        self._pipe: tuple[int, int] | None = None
+
+    @property
+    def waits_for(self) -> tuple[int, int]:
+        """The descriptor and the event of poll(2) that let it go on."""
+        if self._held or self._piped:
+            return self.target.fileno(), select.POLLOUT
+        return self.source.fileno(), select.POLLIN
+
+    def go_on(self) -> None:
+        """Move what can be moved without waiting."""
+        try:
+            if self._held:
+                self._held = self._held[self.target.send(self._held) :]
+            elif self._piped:
+                self._empty_pipe()
+            elif self.moved < _COPIED:
+                self._copy()
+            else:
+                self._fill_pipe()
+        except BlockingIOError:
+            return
+        except OSError:  # one end was reset: nothing can be delivered any more
+            self.ended = True
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        if self._pipe is not None:
+            os.close(self._pipe[0])
+            os.close(self._pipe[1])
+            self._pipe = None
+
+    def _copy(self) -> None:
+        data = self.source.recv(_CHUNK)
+        if not data:
+            self._end()
+            return
+        self.moved += len(data)
+        self._held = data
+        self._held = data[self.target.send(data) :]
+
+    def _fill_pipe(self) -> None:
+        if self._pipe is None:
+            import fcntl
+
+            self._pipe = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            with suppress(OSError):  # a user may own only so much of these; the size is a matter of speed
+                fcntl.fcntl(self._pipe[1], _F_SETPIPE_SZ, _PIPE)
+        self._piped = os.splice(self.source.fileno(), self._pipe[1], _PIPE)
+        if not self._piped:
+            self._end()
+            return
+        self.moved += self._piped
+        self._empty_pipe()
+
+    def _empty_pipe(self) -> None:
+        assert self._pipe is not None  # it was filled
+        self._piped -= os.splice(self._pipe[0], self.target.fileno(), self._piped)
+
+    def _end(self) -> None:
+        self.ended = True
+        with suppress(OSError):
+            self.target.shutdown(socket.SHUT_WR)
+
+
+def run(flows: list[Flow], *, idle: float) -> None:
+    """Move the bytes of ``flows`` until all have ended, or for ``idle`` seconds none has moved."""
+    for flow in flows:
+        flow.source.setblocking(False)
+        flow.target.setblocking(False)
+    try:
+        while going := [flow for flow in flows if not flow.ended]:
+            poll = select.poll()
+            waiting: dict[int, int] = {}
+            for descriptor, event in (flow.waits_for for flow in going):
+                waiting[descriptor] = waiting.get(descriptor, 0) | event
+            for descriptor, event in waiting.items():
+                poll.register(descriptor, event)
+            if not poll.poll(idle * 1000):
+                return
+            for flow in going:
+                flow.go_on()
+    finally:
+        for flow in flows:
+            flow.close()

@@ -1,0 +1,653 @@
+"""One door for each rule: unchanged programs reach what a rule allows out of a seal, and nothing else.
+
+Nothing that a program sends to its broker gets out in another meaning, or keeps others waiting.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from concurrent import futures
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+
+from codex_core import ledger
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a command names of its own")
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+HOSTS = "127.0.0.1 hub.example\n127.0.0.1 one.wide.example\n"
+"""What the broker is told when it looks up a name: an address of this machine, which a rule must name as well."""
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Files, redirects, and uploads; notes what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/redirect"):
+            self.send_response(302)
+            self.send_header("Location", self.path.partition("?")[2])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        else:
+            super().do_GET()
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        self.server.asked.append(f"{self.requestline.rpartition(' ')[0]} of {self.headers['Host']}")  # type: ignore[attr-defined]
+
+    def log_message(self, form: str, *words: object) -> None:
+        return  # nothing is printed
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, folder: Path, context: ssl.SSLContext | None) -> None:
+        super().__init__(("127.0.0.1", 0), lambda *words: Handler(*words, directory=str(folder)))
+        self.asked: list[str] = []
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+@contextmanager
+def serving(folder: Path, context: ssl.SSLContext | None = None) -> Iterator[Server]:
+    server = Server(folder, context)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """A server's certificate for the names that are used here, and the file of the authority that signed it."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("hub.example", "one.wide.example", "localhost", "127.0.0.1").configure_cert(context)
+    file = tmp_path_factory.mktemp("authority") / "ca.pem"
+    ca.cert_pem.write_to_path(str(file))
+    return context, file
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """What the servers serve: a file, a folder of wheels, and a repository."""
+    folder = tmp_path / "served"
+    (folder / "open").mkdir(parents=True)
+    (folder / "open/weights").write_text("the weights")
+    (folder / "closed").write_text("not for everybody")
+    return folder
+
+
+@pytest.fixture
+def plain(files: Path) -> Iterator[Server]:
+    with serving(files) as server:
+        yield server
+
+
+@pytest.fixture
+def secure(files: Path, authority: tuple[ssl.SSLContext, Path]) -> Iterator[Server]:
+    with serving(files, authority[0]) as server:
+        yield server
+
+
+class Sealed:
+    """``sealed(rules, "curl", ...)``: a command in a seal, with these rules, on a host that knows HOSTS."""
+
+    def __init__(self, folder: Path, etc: Path, authority: Path) -> None:
+        self._folder = folder
+        self._own = ["unshare", "--mount", "sh", "-c", f"mount --bind '{etc}' /etc && exec \"$@\"", "sh"]
+        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT")
+        self._environ = {**os.environ, **dict.fromkeys(names, str(authority))}
+
+    def __call__(self, rules: str, *words: str) -> subprocess.CompletedProcess[str]:
+        with self.start(rules, *words) as process:
+            out, err = process.communicate()
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+    def start(self, rules: str, *words: str) -> subprocess.Popen[str]:
+        """Start it; the process is the keeper."""
+        (self._folder / "codex.toml").write_text(f'[pipeline]\nname = "b"\n{rules}')
+        sealed = [sys.executable, "-m", "codex_cli", "sealed", "--require-guard", "kernel", "--"]
+        return subprocess.Popen(
+            [*self._own, *sealed, *words],
+            cwd=self._folder,
+            env=self._environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def sealed(folder: Path, tmp_path: Path, authority: tuple[ssl.SSLContext, Path]) -> Sealed:
+    etc = tmp_path / "etc"
+    shutil.copytree("/etc", etc, symlinks=True)
+    (etc / "hosts").write_text(f"127.0.0.1 localhost\n{HOSTS}")
+    return Sealed(folder, etc, authority[1])
+
+
+def rule(url: str, *verbs: str, name: str = "", more: str = "") -> str:
+    made = name or f"r{abs(hash((url, verbs)))}"
+    return f'[[policy.allow]]\nid = "{made}"\nurl = "{url}"\nverbs = {json.dumps(list(verbs))}\n{more}\n'
+
+
+def entries(folder: Path, kind: str) -> list[Mapping[str, object]]:
+    path = folder / ".codex/ledger.ndjson"
+    return [entry.body for entry in ledger.read(path) if entry.kind == kind] if path.exists() else []
+
+
+FETCH = {
+    "urllib": "import urllib.request as u; print(u.urlopen({url!r}).read().decode())",
+    "requests": "import requests; r = requests.get({url!r}); r.raise_for_status(); print(r.text)",
+    "httpx": "import httpx; r = httpx.get({url!r}); r.raise_for_status(); print(r.text)",
+    "obstore": """
+import os
+from obstore.store import HTTPStore
+base, _, key = {url!r}.rpartition("/")
+with open(os.environ["SSL_CERT_FILE"], "rb") as file:
+    options = dict(allow_http=True, root_certificate=file.read())
+print(bytes(HTTPStore.from_url(base, client_options=options).get(key).bytes()).decode())
+""",
+}
+CLIENTS = ["curl", *FETCH]
+
+
+def fetching(client: str, url: str) -> list[str]:
+    return ["curl", "-sSf", url] if client == "curl" else [sys.executable, "-c", FETCH[client].format(url=url)]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "hub.example", "one.wide.example"])
+def test_plain_http_goes_out_where_a_rule_allows_it(
+    client: str, host: str, plain: Server, sealed: Sealed, folder: Path
+) -> None:
+    """By a door that has the name, or for a name that a wildcard covers, by the proxy."""
+    named = "*.wide.example" if host == "one.wide.example" else host
+    rules = rule(f"http://{named}:{plain.port}/open/**", "read", name="hub")
+    rules += rule(f"http://127.0.0.1:{plain.port}/open/**", "read") if host != "127.0.0.1" else ""
+    done = sealed(rules, *fetching(client, f"http://{host}:{plain.port}/open/weights"))
+    assert (done.returncode, done.stdout.strip()) == (0, "the weights"), done.stderr
+    assert plain.asked == [f"GET /open/weights of {host}:{plain.port}"]
+    (grant,) = entries(folder, "grant")
+    assert (grant["rule"], grant["verb"], grant["origin"], grant["connections"]) == (
+        *("hub", "read", f"http://{host}:{plain.port}", 1),
+    )
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "hub.example", "one.wide.example"])
+def test_https_goes_out_through_a_tunnel_where_a_rule_allows_connect(
+    client: str, host: str, secure: Server, sealed: Sealed, folder: Path
+) -> None:
+    named = "*.wide.example" if host == "one.wide.example" else host
+    rules = rule(f"https://{named}:{secure.port}/**", "connect", name="hub")
+    rules += rule(f"https://127.0.0.1:{secure.port}/**", "connect") if host != "127.0.0.1" else ""
+    done = sealed(rules, *fetching(client, f"https://{host}:{secure.port}/open/weights"))
+    assert (done.returncode, done.stdout.strip()) == (0, "the weights"), done.stderr
+    (grant,) = entries(folder, "grant")
+    assert (grant["rule"], grant["verb"], grant["origin"]) == ("hub", "connect", f"https://{host}:{secure.port}")
+    assert int(str(grant["sent"])) > 100
+    assert int(str(grant["received"])) > 100
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_no_rule_allows_stays_inside(
+    client: str, plain: Server, secure: Server, sealed: Sealed, folder: Path
+) -> None:
+    rules = rule(f"http://localhost:{plain.port}/open/**", "read") + rule(
+        f"http://127.0.0.1:{plain.port}/open/**", "read"
+    )
+    for url in (f"http://localhost:{plain.port}/closed", f"https://localhost:{secure.port}/open/weights"):
+        assert sealed(rules, *fetching(client, url)).returncode != 0
+    assert plain.asked == secure.asked == []
+    (refusal, *_) = entries(folder, "decision")
+    assert (refusal["verdict"], refusal["url"]) == ("refuse", f"http://localhost:{plain.port}/closed")
+
+
+def test_a_redirect_is_a_new_question(plain: Server, sealed: Sealed) -> None:
+    rules = rule(f"http://localhost:{plain.port}/redirect", "read") + rule(f"http://127.0.0.1:{plain.port}/**", "read")
+    done = sealed(rules, "curl", "-sSL", f"http://localhost:{plain.port}/redirect?http://localhost:{plain.port}/closed")
+    assert "no rule allows read" in done.stdout
+    assert plain.asked == [f"GET /redirect?http://localhost:{plain.port}/closed of localhost:{plain.port}"]
+
+
+def test_a_name_that_leads_to_this_machine_is_refused_unless_a_rule_names_the_address(
+    plain: Server, sealed: Sealed
+) -> None:
+    done = sealed(
+        rule(f"http://hub.example:{plain.port}/**", "read"), "curl", "-sS", f"http://hub.example:{plain.port}/"
+    )
+    decision = json.loads(done.stdout)["decision"]
+    assert (
+        decision["reason"]
+        == "hub.example leads to 127.0.0.1, which is no public address, and no rule names it for read"
+    )
+    assert f'url = "http://127.0.0.1:{plain.port}/"' in decision["remedy"]
+    assert plain.asked == []
+
+
+def test_another_verb_is_refused(plain: Server, sealed: Sealed) -> None:
+    rules = rule(f"http://127.0.0.1:{plain.port}/**", "read")
+    done = sealed(rules, "curl", "-sS", "-X", "PUT", "-d", "data", f"http://127.0.0.1:{plain.port}/open/x")
+    assert json.loads(done.stdout)["decision"]["verb"] == "write"
+    assert plain.asked == []
+
+
+def test_an_upload_arrives_as_it_was_sent(plain: Server, sealed: Sealed, folder: Path) -> None:
+    (folder / "data").write_bytes(os.urandom(3_000_000))
+    rules = rule(f"http://127.0.0.1:{plain.port}/**", "write")
+    words = ["curl", "-sS", "-T", "data", "-o", "back", f"http://127.0.0.1:{plain.port}/x"]
+    assert sealed(rules, *words).returncode == 0
+    assert (folder / "back").read_bytes() == (folder / "data").read_bytes()
+    (grant,) = entries(folder, "grant")
+    assert (grant["sent"], int(str(grant["received"])) > 3_000_000) == (3_000_000, True)
+
+
+@pytest.mark.parametrize("more", ["expires = 2020-01-31", 'stages = ["cli"]'])
+def test_an_expired_rule_and_another_stage_s_open_nothing(more: str, plain: Server, sealed: Sealed) -> None:
+    rules = rule(f"http://127.0.0.1:{plain.port}/**", "read", more=more)
+    assert sealed(rules, "curl", "-sS", f"http://127.0.0.1:{plain.port}/open/weights").returncode == 7
+    assert plain.asked == []
+
+
+def test_a_tunnel_to_what_is_granted_as_http_is_refused(plain: Server, sealed: Sealed) -> None:
+    url = f"http://127.0.0.1:{plain.port}/**"
+    rules = rule(url, "read", "connect") + rule(f"https://*.wide.example:{plain.port}/**", "connect")
+    done = sealed(rules, "curl", "-sS", "--noproxy", "", "-p", f"http://127.0.0.1:{plain.port}/closed")
+    assert "CONNECT tunnel failed, response 403" in done.stderr
+    assert plain.asked == []
+
+
+def test_https_needs_the_verb_connect(secure: Server, sealed: Sealed, folder: Path) -> None:
+    rules = rule(f"https://127.0.0.1:{secure.port}/**", "read")
+    assert sealed(rules, "curl", "-sS", f"https://127.0.0.1:{secure.port}/open/weights").returncode != 0
+    (refusal,) = entries(folder, "decision")
+    assert str(refusal["reason"]).endswith("allows only read")
+    assert secure.asked == []
+
+
+def test_an_address_that_loopback_does_not_have_gets_a_door_too(sealed: Sealed, folder: Path) -> None:
+    """The request is refused by the broker, before anything could leave this machine."""
+    rules = rule("http://198.51.100.7:80/open/**", "read") + rule("http://[2001:db8::7]:80/open/**", "read")
+    for host in ("198.51.100.7", "[2001:db8::7]"):
+        done = sealed(rules, "curl", "-sS", "--noproxy", "*", f"http://{host}/closed")
+        assert json.loads(done.stdout)["decision"]["url"] == f"http://{host}:80/closed"
+    assert len(entries(folder, "decision")) == 2
+
+
+def test_without_a_rule_there_is_no_proxy_and_no_broker(sealed: Sealed) -> None:
+    done = sealed("", "sh", "-c", "env | grep -i ^http.*proxy; curl -sS http://127.77.0.1:3128/")
+    assert (done.returncode, done.stdout) == (7, "")
+
+
+def test_git_clones(plain: Server, sealed: Sealed, files: Path, folder: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    source = files / "open/source"
+    subprocess.run([*git, "init", "-q", "--bare", source], check=True)
+    work = folder / "work"
+    subprocess.run([*git, "clone", "-q", source, work], check=True, capture_output=True)
+    (work / "file").write_text("words\n")
+    for words in (["add", "file"], ["commit", "-qm", "A file"], ["push", "-q", "origin", "HEAD"]):
+        subprocess.run([*git, *words], cwd=work, check=True, capture_output=True)
+    subprocess.run([*git, "update-server-info"], cwd=source, check=True)
+    rules = rule(f"http://localhost:{plain.port}/open/**", "read") + rule(f"http://127.0.0.1:{plain.port}/**", "read")
+    done = sealed(rules, "git", "clone", "-q", f"http://localhost:{plain.port}/open/source", "cloned")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "cloned/file").read_text() == "words\n"
+
+
+def test_pip_installs_from_an_index(secure: Server, sealed: Sealed, files: Path, folder: Path) -> None:
+    wheel = files / "open/simple/tiny/tiny-1-py3-none-any.whl"
+    wheel.parent.mkdir(parents=True)
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "WORD = 'installed'\n")
+        archive.writestr("tiny-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+        archive.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "tiny-1.dist-info/RECORD", "tiny.py,,\ntiny-1.dist-info/METADATA,,\ntiny-1.dist-info/WHEEL,,\n"
+        )
+    (wheel.parent / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+    subprocess.run([SYSTEM_PYTHON, "-m", "venv", folder / "venv"], check=True, capture_output=True)
+    rules = rule(f"https://hub.example:{secure.port}/**", "connect")
+    rules += rule(f"https://127.0.0.1:{secure.port}/**", "connect")
+    index = f"https://hub.example:{secure.port}/open/simple"
+    pip = [str(folder / "venv/bin/python"), "-m", "pip", "--isolated", "install", "-q", "--index-url", index]
+    done = sealed(rules, "env", "-u", "PIP_NO_INDEX", *pip, "--no-cache-dir", "tiny")
+    assert done.returncode == 0, done.stderr
+    words = [str(folder / "venv/bin/python"), "-c", "import tiny; print(tiny.WORD)"]
+    assert subprocess.check_output(words, text=True) == "installed\n"
+
+
+def test_obstore_keeps_objects_in_s3(sealed: Sealed, folder: Path) -> None:
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    code = f"""
+from obstore.store import S3Store
+options = dict(endpoint="http://127.0.0.1:{port}", access_key_id="k", secret_access_key="s", region="us-east-1")
+store = S3Store("models", **options, client_options=dict(allow_http=True))
+store.put("llm/a b", b"the weights" * 1000000)
+print(len(store.get("llm/a b").bytes()), [one["path"] for batch in store.list("llm") for one in batch])
+try:
+    S3Store("others", **options, client_options=dict(allow_http=True)).get("x")
+except Exception as error:
+    print("refused" if "403" in str(error) else error)
+"""
+    rules = rule(f"http://127.0.0.1:{port}/models/**", "read", "write") + rule(
+        f"http://127.0.0.1:{port}/models", "read"
+    )
+    try:
+        wait_for_port(port)
+        subprocess.run(
+            ["curl", "-sSf", "-X", "PUT", f"http://127.0.0.1:{port}/models"], check=True, capture_output=True
+        )
+        done = sealed(rules, sys.executable, "-c", code)
+    finally:
+        server.kill()
+        server.wait()
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["11000000 ['llm/a b']", "refused"]), done.stderr
+    sent = {body["verb"]: body["sent"] for body in entries(folder, "grant")}
+    assert (int(str(sent["write"])) >= 11_000_000, sent["read"]) == (True, 0)
+
+
+@pytest.mark.parametrize("host", ["hub.example", "one.wide.example"])
+def test_grpc_calls_a_method(host: str, sealed: Sealed, authority: tuple[ssl.SSLContext, Path], tmp_path: Path) -> None:
+    import grpc  # type: ignore[import-untyped]
+
+    ca = trustme.CA()
+    own = ca.issue_cert(host)
+    (tmp_path / "grpc.pem").write_bytes(ca.cert_pem.bytes())
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    echo = grpc.unary_unary_rpc_method_handler(lambda request, context: request[::-1])
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("s.S", {"Echo": echo})])
+    pair = (own.private_key_pem.bytes(), b"".join(one.bytes() for one in own.cert_chain_pems))
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    server.start()
+    code = f"""
+import grpc
+with open({str(tmp_path / "grpc.pem")!r}, "rb") as file:
+    trusted = grpc.ssl_channel_credentials(file.read())
+with grpc.secure_channel("{host}:{port}", trusted) as channel:
+    print(channel.unary_unary("/s.S/Echo")(b"abc", timeout=20).decode())
+"""
+    named = "*.wide.example" if host == "one.wide.example" else host
+    rules = rule(f"https://{named}:{port}/**", "connect") + rule(f"https://127.0.0.1:{port}/**", "connect")
+    try:
+        done = sealed(rules, sys.executable, "-c", code)
+    finally:
+        server.stop(None)
+    assert (done.returncode, done.stdout) == (0, "cba\n"), done.stderr
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(200):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+def test_a_broker_that_is_killed_leaves_everything_refused_and_that_is_said(
+    plain: Server, sealed: Sealed, folder: Path
+) -> None:
+    code = f"""
+import os, time, urllib.request
+url = "http://127.0.0.1:{plain.port}/open/weights"
+print(urllib.request.urlopen(url).read().decode())
+open("used", "w").close()
+while os.path.exists("used"):
+    time.sleep(0.05)
+try:
+    urllib.request.urlopen(url)
+except OSError as error:
+    raise SystemExit(str(error))
+"""
+    rules = rule(f"http://127.0.0.1:{plain.port}/**", "read", name="hub")
+    with sealed.start(rules, sys.executable, "-c", code) as keeper:
+        while not (folder / "used").exists():
+            time.sleep(0.05)
+        os.kill(broker_of(keeper.pid), signal.SIGKILL)
+        (folder / "used").unlink()
+        _, err = keeper.communicate()
+    assert keeper.returncode == 1
+    assert "Connection refused" in err
+    assert "codex: the broker was ended while this ran, and from then on everything was refused" in err
+    (grant,) = entries(folder, "grant")  # what it had told until then
+    assert (grant["rule"], grant["connections"]) == ("hub", 1)
+
+
+def broker_of(keeper: int) -> int:
+    """The child of a keeper that shares its network: the others are inside a seal."""
+    network = Path("/proc/self/ns/net").readlink()
+    (children,) = (path.read_text().split() for path in Path(f"/proc/{keeper}/task").glob("*/children"))
+    (pid,) = (int(child) for child in children if Path(f"/proc/{child}/ns/net").readlink() == network)
+    return pid
+
+
+def test_two_stages_at_once_have_doors_of_their_own(plain: Server, sealed: Sealed, folder: Path) -> None:
+    stages = "".join(
+        f'[stages.{name}]\ncommand = "for path in a b; do curl -sS http://127.0.0.1:{plain.port}/$path >> {name}.txt;'
+        f' echo >> {name}.txt; done; sleep 1"\noutputs = ["{name}.txt"]\n'
+        for name in ("a", "b")
+    )
+    (folder / "codex.toml").write_text(
+        '[pipeline]\nname = "p"\n'
+        + "".join(
+            rule(f"http://127.0.0.1:{plain.port}/{name}", "read", name=name, more=f'stages = ["{name}"]')
+            for name in "ab"
+        )
+        + stages
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "codex_cli", "run", "--jobs", "2"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    asked = sorted(plain.asked)
+    assert asked == [f"GET /{name} of 127.0.0.1:{plain.port}" for name in "ab"]
+    refused = {(body["stage"], body["url"]) for body in entries(folder, "decision") if body["verdict"] == "refuse"}
+    assert refused == {
+        ("a", f"http://127.0.0.1:{plain.port}/b"),
+        ("b", f"http://127.0.0.1:{plain.port}/a"),
+    }
+
+
+RAW = """
+import json, socket, sys
+
+answers = []
+for data in json.loads(sys.argv[2]):
+    with socket.create_connection(("127.77.0.1" if sys.argv[1] == "proxy" else "127.0.0.1", int(sys.argv[3]))) as sock:
+        sock.settimeout(20)
+        sock.sendall(data.encode("latin-1"))
+        answer = b""
+        try:
+            while more := sock.recv(65536):
+                answer += more
+        except ConnectionResetError:
+            pass
+        answers.append(answer.decode("latin-1").partition("\\r\\n")[0])
+print(json.dumps(answers))
+"""
+SPELLED = [
+    ("GET", "http://127.0.0.1:{port}/open/../closed", 403),
+    ("GET", "http://127.0.0.1:{port}/open/%2e%2e/closed", 403),
+    ("GET", "http://127.0.0.1:{port}/open/.%2e/closed", 403),
+    ("GET", "http://127.0.0.1:{port}/open/..%2fclosed", 403),
+    ("GET", "http://127.0.0.1:{port}/open/..\\closed", 403),
+    ("GET", "http://127.1:{port}/open/weights", 403),
+    ("GET", "http://2130706433:{port}/open/weights", 403),
+    ("GET", "http://0x7f000001:{port}/open/weights", 403),
+    ("GET", "http://0177.0.0.1:{port}/open/weights", 403),
+    ("GET", "http://[::ffff:127.0.0.1]:{port}/open/weights", 403),
+    ("GET", "http://user@127.0.0.1:{port}/open/weights", 403),
+    ("GET", "http://127.0.0.1:{port}@other.example/open/weights", 403),
+    ("GET", "http://other.example/open/weights", 403),
+    ("GET", "//127.0.0.1:{port}/open/weights", 400),
+    ("GET", "/open/weights", 400),
+    ("GET", "https://127.0.0.1:{port}/open/weights", 400),
+    ("GET", "file:///etc/passwd", 400),
+    ("GET", "http://", 403),
+    ("TRACE", "http://127.0.0.1:{port}/open/weights", 400),
+    ("DELETE", "http://127.0.0.1:{port}/open/weights", 403),
+    ("CONNECT", "127.0.0.1:{port}", 403),
+    ("CONNECT", "127.0.0.1", 400),
+    ("CONNECT", "http://127.0.0.1:{port}/", 400),
+    ("CONNECT", "127.0.0.1:{port}/../", 400),
+    ("CONNECT", "[::1]:{port}", 403),
+]
+
+
+@pytest.fixture
+def rules(plain: Server) -> str:
+    return rule(f"http://127.0.0.1:{plain.port}/open/**", "read", "write", "connect", name="hub")
+
+
+def send(sealed: Sealed, rules: str, where: str, port: int, requests: list[str]) -> list[str]:
+    done = sealed(rules, sys.executable, "-c", RAW, where, json.dumps(requests), str(port))
+    assert done.returncode == 0, done.stderr
+    return [str(answer) for answer in json.loads(done.stdout)]
+
+
+def test_a_target_that_is_spelled_otherwise_is_refused_and_recorded(
+    plain: Server, sealed: Sealed, rules: str, folder: Path
+) -> None:
+    lines = [f"{method} {target.format(port=plain.port)} HTTP/1.1\r\nHost: x\r\n\r\n" for method, target, _ in SPELLED]
+    answers = send(sealed, rules, "proxy", 3128, lines)
+    expected = [f"HTTP/1.1 {status}" for _, _, status in SPELLED]
+    assert [answer[:12] for answer in answers] == expected
+    assert plain.asked == []
+    recorded = entries(folder, "decision")
+    assert {body["verdict"] for body in recorded} == {"refuse"}
+    assert len(recorded) == len(SPELLED)
+
+
+SMUGGLED = "GET /closed HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+BODIES = [
+    ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", f"0\r\n\r\n{SMUGGLED}"),
+    ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", f"0\r\n\r\n{SMUGGLED}"),
+    ("Transfer-Encoding : chunked\r\n", f"0\r\n\r\n{SMUGGLED}"),
+    ("Transfer-Encoding:\x0bchunked\r\n", f"0\r\n\r\n{SMUGGLED}"),
+    ("Content-Length: 0\r\nContent-Length: 44\r\n", SMUGGLED),
+    ("Content-Length: 0\n", SMUGGLED),
+    ("X: a\n\nGET /closed HTTP/1.1\r\n", ""),
+    ("Transfer-Encoding: chunked\r\n", f"0;\n\r\n\r\n{SMUGGLED}"),
+    ("Transfer-Encoding: chunked\r\n", f"0\r\nX: a\r\n\r\n{SMUGGLED}"),
+    ("Transfer-Encoding: chunked\r\n", f"3\r\nabcd\r\n0\r\n\r\n{SMUGGLED}"),
+]
+
+
+@pytest.mark.parametrize("where", ["proxy", "door"])
+def test_no_second_request_is_smuggled_past_the_policy(where: str, plain: Server, sealed: Sealed, rules: str) -> None:
+    target = f"http://127.0.0.1:{plain.port}/open/x" if where == "proxy" else "/open/x"
+    port = 3128 if where == "proxy" else plain.port
+    lines = [f"PUT {target} HTTP/1.1\r\nHost: 127.0.0.1:{plain.port}\r\n{fields}\r\n{body}" for fields, body in BODIES]
+    pipelined = f"GET {target.replace('/x', '/weights')} HTTP/1.1\r\nHost: 127.0.0.1:{plain.port}\r\n\r\n{SMUGGLED}"
+    answers = send(sealed, rules, where, port, [*lines, pipelined])
+    assert [answer[:12] for answer in answers[:7]] == ["HTTP/1.1 400"] * 7
+    assert answers[-1] == "HTTP/1.1 200 OK"
+    assert not [asked for asked in plain.asked if "closed" in asked]
+
+
+def test_behind_a_door_no_other_host_can_be_named(plain: Server, sealed: Sealed, rules: str) -> None:
+    lines = [
+        f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        for target, host in [
+            ("/open/weights", "other.example"),
+            ("/open/weights", f"other.example:{plain.port}"),
+            ("/open/weights", f"127.0.0.1:{plain.port + 1}"),
+            (f"http://other.example:{plain.port}/open/weights", f"127.0.0.1:{plain.port}"),
+            ("*", f"127.0.0.1:{plain.port}"),
+        ]
+    ]
+    assert [answer[:12] for answer in send(sealed, rules, "door", plain.port, lines)] == ["HTTP/1.1 400"] * 5
+    assert plain.asked == []
+
+
+CROWD = """
+import socket, sys, threading, time, urllib.request
+
+port = int(sys.argv[1])
+url = f"http://127.0.0.1:{port}/open/weights"
+silent = [socket.create_connection(("127.77.0.1", 3128)) for _ in range(200)]  # they never say a word
+began = time.monotonic()
+dripping = socket.create_connection(("127.77.0.1", 3128))
+
+def drip():
+    try:
+        while True:
+            dripping.sendall(b"G")
+            time.sleep(0.5)
+    except OSError:
+        print("dripping", time.monotonic() - began < 20, flush=True)
+
+threading.Thread(target=drip).start()
+print(urllib.request.urlopen(url).read().decode(), flush=True)
+for sock in silent:
+    sock.close()
+
+answers = []
+def fetch():
+    for _ in range(20):
+        try:
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                sock.sendall(f"GET /open/weights HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\n\\r\\n".encode())
+                answer = b"".join(iter(lambda: sock.recv(65536), b""))
+                if answer.endswith(b"the weights"):
+                    answers.append(True)
+                    return
+        except OSError:
+            time.sleep(0.2)  # too many at a time: some are hung up on
+
+threads = [threading.Thread(target=fetch) for _ in range(500)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(answers), flush=True)
+"""
+
+
+def test_silent_slow_and_many_connections_keep_nobody_waiting(plain: Server, sealed: Sealed, rules: str) -> None:
+    done = sealed(rules, sys.executable, "-c", CROWD, str(plain.port))
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == ["500", "dripping True", "the weights"]
