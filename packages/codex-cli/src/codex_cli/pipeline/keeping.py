@@ -80,26 +80,6 @@ class StageKeeper:
     def _start(self, number: int, asked: int, ending: int, told: int, log: int, *files: int) -> None:
         request = json.loads(os.pread(asked, os.fstat(asked).st_size, 0))
         recorder = Recorder(request["stage"], lambda: self._policy, to_ledger(str(StateFolder(self._root).ledger)))
-        state = str(StateFolder(self._root).path)
-        environment = request["environment"]
-        for path in (*request["writable"], environment["TMPDIR"]):  # the runner has loaded plug-ins
-            if ".." in path.split("/") or not path.startswith((f"{state}/staging/", f"{state}/runs/")):
-                raise ConfigError(f"the runner wants to let a stage write to {path}")
-        program = Program(
-            _call(request, files),
-            folder=request["folder"],
-            environment=environment,
-            view=View(
-                kept=kept_folders(self._root),
-                read_only=(state, str(self._file)),
-                writable=request["writable"],
-                temporary=environment["TMPDIR"],
-            ),
-            openings=openings_for(self._policy, request["stage"], datetime.now(UTC).date()),
-            output=log,
-            handed=files,
-            own_group=True,
-        )
 
         def end(status: int | None, seen: Observation | None, error: CodexError | None) -> None:
             self._seals.pop(number, None)
@@ -115,6 +95,7 @@ class StageKeeper:
 
         seal: Seal | None = None
         try:
+            program = self._program(request, log, files)
             seal = self._keeper.start(program, recorder, lambda status, seen: end(status, seen, None))
             self._seals[number] = seal
         except CodexError as error:
@@ -122,6 +103,29 @@ class StageKeeper:
         finally:
             for descriptor in (asked, log, *files):
                 os.close(descriptor)
+
+    def _program(self, request: Mapping[str, Any], log: int, files: Sequence[int]) -> Program:  # Any: Starter.start
+        """What the runner asks for; ConfigError if it may not be had."""
+        state = str(StateFolder(self._root).path)
+        environment = request["environment"]
+        for path in (*request["writable"], environment["TMPDIR"]):  # the runner has loaded plug-ins
+            if ".." in path.split("/") or not path.startswith((f"{state}/staging/", f"{state}/runs/")):
+                raise ConfigError(f"the runner wants to let a stage write to {path}")
+        return Program(
+            _call(request, files),
+            folder=request["folder"],
+            environment=environment,
+            view=View(
+                kept=kept_folders(self._root),
+                read_only=(state, str(self._file)),
+                writable=request["writable"],
+                temporary=environment["TMPDIR"],
+            ),
+            openings=openings_for(self._policy, request["stage"], datetime.now(UTC).date()),
+            output=log,
+            handed=files,
+            own_group=True,
+        )
 
     def _ending(
         self, recorder: Recorder, status: int | None, pid: int, seen: Observation | None, error: CodexError | None

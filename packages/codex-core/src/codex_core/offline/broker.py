@@ -80,8 +80,13 @@ class Line:
     def __init__(self, pair: socket.socket) -> None:
         self._pair, self._lock = pair, threading.Lock()
 
+    def record(self, message: Mapping[str, object]) -> None:
+        """Have ``message`` recorded; OSError if it is not, and then nothing may go out."""
+        if not self.ask(message):
+            raise OSError("the keeper cannot record it")
+
     def ask(self, message: Mapping[str, object]) -> Any:  # Any: what the keeper answers
-        """Send a message and wait for its answer. Where the keeper cannot record, it ends this process."""
+        """Send a message and wait for its answer."""
         with self._lock:
             self._pair.sendall(json.dumps(message).encode())
             return json.loads(self._pair.recv(_MESSAGE))
@@ -93,7 +98,6 @@ class Broker:
     def __init__(self, policy: Policy, stage: str, line: Line) -> None:
         self._policy, self._stage, self._line = policy, stage, line
         self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
-        self._looking = threading.Lock()
         self._found: dict[str, list[str]] = {}
         self._granted: set[Grant] = set()
 
@@ -250,7 +254,7 @@ class Broker:
         grant = Grant(decision.rule or "", url.origin, verb)
         addresses = self._addresses(verb, url)
         if grant not in self._granted:
-            self._line.ask({"granted": decision.to_json()})
+            self._line.record({"granted": decision.to_json()})
             self._granted.add(grant)
         faults = []
         for address in addresses:
@@ -284,11 +288,10 @@ class Broker:
 
     def _look_up(self, host: str) -> list[str]:
         """The addresses of a name, the same ones for the whole run, whatever a name server says later."""
-        with self._looking:
-            if host not in self._found:
-                known = self._line.ask({"pinned": host})
-                self._found[host] = known or self._line.ask({"pin": host, "addresses": _resolve(host)})
-            return self._found[host]
+        if host not in self._found:  # others may look it up meanwhile: the keeper takes the first answer for all
+            known = self._line.ask({"pinned": host})
+            self._found[host] = known or self._line.ask({"pin": host, "addresses": _resolve(host)})
+        return self._found[host]
 
     def _covering(self, url: RequestUrl) -> list[Any]:  # Any: Rule
         return [rule for layer in self._policy.layers for rule in layer.allows.covering(url)]
@@ -302,7 +305,7 @@ class Broker:
         raise Refused(decision)
 
     def _record(self, decision: Decision) -> None:
-        self._line.ask({"refused": decision.to_json()})
+        self._line.record({"refused": decision.to_json()})
 
     def _run(
         self, grant: Grant, upstream: socket.socket, connection: socket.socket, flows: list[tunnel.Flow], sent: int = 0
@@ -314,7 +317,7 @@ class Broker:
             tunnel.run(flows, idle=_IDLE)
         received = sum(flow.moved for flow in flows if flow.source is upstream)
         sent += sum(flow.moved for flow in flows if flow.source is connection)
-        self._line.ask({"moved": [grant.rule, grant.origin, grant.verb], "sent": sent, "received": received})
+        self._line.record({"moved": [grant.rule, grant.origin, grant.verb], "sent": sent, "received": received})
 
 
 def run(

@@ -35,9 +35,10 @@ class Door:
 
 def openings_for(policy: Policy, stage: str, today: date) -> Openings | None:
     """The proxy and the doors of ``stage``; None if no rule allows it anything. ConfigError if there are too many."""
-    if not _rules_for(policy, stage, today):
+    rules = _rules_for(policy, stage, today)
+    if not rules:
         return None
-    doors = _doors(_rules_for(policy, stage, today))
+    doors = _doors(rules)
     if len(doors) >= MOST:
         raise ConfigError(
             f"the rules for {stage!r} name {len(doors)} endpoints, and a seal has {MOST - 1} doors",
