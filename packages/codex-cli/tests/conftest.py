@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +47,36 @@ def codex(tmp_path: Path) -> Codex:
         return done.returncode, done.stdout, done.stderr
 
     return run
+
+
+class Mark(str):
+    """A word for the command line of a process, by which it is found wherever it lives."""
+
+    def processes(self) -> list[int]:
+        """Who bears it, by pid."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.encode() in (folder / "cmdline").read_bytes():
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+        return found
+
+    def ends(self) -> bool:
+        """Whether nobody bears it within 20 seconds from now."""
+        deadline = time.monotonic() + 20
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return not self.processes()
+
+
+@pytest.fixture
+def mark() -> Iterator[Mark]:
+    """A word that no process bears afterwards."""
+    word = Mark(f"mark-{uuid.uuid4()}")
+    yield word
+    assert word.processes() == []
 
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

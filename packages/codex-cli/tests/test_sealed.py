@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import re
-import select
 import signal
 import subprocess
 import sys
-import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -21,6 +17,13 @@ from codex_core import ledger
 
 Ended = tuple[int, str, str]
 Codex = Callable[..., Ended]
+
+
+class Mark(Protocol):
+    """What the fixture ``mark`` gives."""
+
+    def ends(self) -> bool: ...
+
 
 SEALED = [sys.executable, "-m", "codex_cli", "sealed", "--"]
 COUNTER = """
@@ -39,32 +42,6 @@ while come in select.select([0, come], [], [])[0]:
         print(signal.Signals(number).name, flush=True)
 print("end", got, flush=True)
 """
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    """A word for the command line of a process, by which it is found wherever it lives; nothing bears it afterwards."""
-    word = f"mark-{uuid.uuid4()}"
-    yield word
-    assert marked(word) == []
-
-
-def marked(word: str) -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if word.encode() in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +121,7 @@ def test_every_mistake_of_a_policy_file_is_told_before_anything_runs(codex: Code
     assert places == [f"{policy}:{line}:{column}" for line, column in ((3, 1), (4, 10), (5, 2))]
 
 
-def test_a_signal_to_the_process_reaches_the_command_once(mark: str) -> None:
+def test_a_signal_to_the_process_reaches_the_command_once(mark: Mark) -> None:
     with counting(mark) as process:
         for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT", "SIGWINCH"):
             process.send_signal(getattr(signal, name))
@@ -153,7 +130,7 @@ def test_a_signal_to_the_process_reaches_the_command_once(mark: str) -> None:
     assert process.returncode == 0
 
 
-def test_a_signal_to_the_process_group_reaches_the_command_once(mark: str) -> None:
+def test_a_signal_to_the_process_group_reaches_the_command_once(mark: Mark) -> None:
     with counting(mark) as process:
         for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"):
             os.killpg(process.pid, getattr(signal, name))
@@ -161,7 +138,7 @@ def test_a_signal_to_the_process_group_reaches_the_command_once(mark: str) -> No
         assert _rest(process) == ["end 4"]
 
 
-def test_a_signal_that_was_ignored_stays_ignored(mark: str) -> None:
+def test_a_signal_that_was_ignored_stays_ignored(mark: Mark) -> None:
     process = subprocess.run(
         ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *SEALED, "sh", "-c", "kill -HUP $$; echo alive"],
         capture_output=True,
@@ -171,7 +148,7 @@ def test_a_signal_that_was_ignored_stays_ignored(mark: str) -> None:
     assert (process.returncode, process.stdout) == (0, "alive\n")
 
 
-def test_what_a_command_leaves_running_ends_with_it(codex: Codex, mark: str) -> None:
+def test_what_a_command_leaves_running_ends_with_it(codex: Codex, mark: Mark) -> None:
     left = f"sleep 1000 # {mark}"
     assert (
         codex("sealed", "--", "sh", "-c", f"setsid sh -c '{left}; true' & nohup sh -c '{left}; true' & exit 3")[0] == 3
@@ -185,7 +162,7 @@ def test_a_killed_keeper_takes_everything_with_it(mark: str, level: str) -> None
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert _line(process) == "up"
         process.kill()
-        wait_for(lambda: not marked(mark))
+        assert mark.ends()
         process.communicate()
 
 
@@ -204,53 +181,6 @@ def test_a_killed_command_ends_what_it_left_at_every_level(mark: str, level: str
     inside = ["sh", "-c", f"setsid sh -c 'sleep 1000; true {mark}' & kill -KILL $$"]
     words = [sys.executable, "-c", f"{FORCED}\nforce({level!r})", *inside]
     assert subprocess.run(words, check=False).returncode == 137
-
-
-def test_ctrl_c_ends_the_command_and_the_status_says_so(mark: str) -> None:
-    with Terminal(
-        [*SEALED, sys.executable, "-c", "import time; print('up', flush=True); time.sleep(1000)", mark]
-    ) as tty:
-        tty.expect("up")
-        tty.type("\x03")
-        assert tty.status() in {130, 1}
-        assert tty.text.count("KeyboardInterrupt") == 1
-
-
-def test_a_stopped_command_stops_the_job_and_goes_on_in_the_foreground() -> None:
-    with Terminal(["bash", "--norc", "--noprofile", "-i"]) as tty:
-        tty.type("PS1='$ '\n")
-        tty.type(" ".join(SEALED) + " sh -c 'echo up; read line; echo got $line'\n")
-        tty.expect("\r\nup")
-        tty.type("\x1a")
-        tty.expect("Stopped")
-        tty.type("jobs\n")
-        tty.expect(r"\[1\]\+\s+Stopped")
-        tty.type("fg\n")
-        tty.expect("fg\r\n.*sealed")
-        tty.type("words\n")
-        tty.expect("\r\ngot words")
-        tty.type("exit\n")
-        assert tty.status() == 0
-
-
-def test_a_shell_inside_has_job_control_and_gives_the_terminal_back() -> None:
-    with Terminal(["bash", "--norc", "--noprofile", "-i"]) as tty:
-        tty.type("PS1='outer '\n")
-        tty.type(" ".join(SEALED) + " bash --norc --noprofile -i\n")
-        tty.type("PS1='inner '\n")
-        tty.type("sleep 1000\n")
-        tty.type("\x1a")
-        tty.expect("Stopped.*sleep 1000")
-        tty.type("disown -a\n")
-        tty.type("exit 5\n")
-        tty.type("echo code $?\n")
-        tty.expect("code 5")
-        tty.type("cat\n")
-        tty.type("the terminal is ours\n")
-        tty.expect("ours\r\nthe terminal is ours")
-        tty.type("\x04exit\n")
-        tty.status()
-        assert "no job control" not in tty.text
 
 
 def test_it_works_in_the_middle_of_a_pipe() -> None:
@@ -354,7 +284,7 @@ def without_namespaces(*words: str) -> subprocess.CompletedProcess[str]:
 class counting:  # noqa: N801 - written like a function
     """A sealed command that prints each signal that it gets."""
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, mark: Mark) -> None:
         self._words = [*SEALED, sys.executable, "-c", COUNTER, mark]
 
     def __enter__(self) -> subprocess.Popen[str]:
@@ -376,59 +306,3 @@ def _line(process: subprocess.Popen[str]) -> str:
 def _rest(process: subprocess.Popen[str]) -> list[str]:
     out, _ = process.communicate("end\n", timeout=20)
     return out.split("\n")[:-1]
-
-
-class Terminal:
-    """A command in a terminal of its own."""
-
-    def __init__(self, words: list[str]) -> None:
-        self._words = words
-        self.text = ""
-        self._from = 0
-        self._code: int | None = None
-
-    def __enter__(self) -> Terminal:
-        self._pid, self._terminal = pty.fork()
-        if self._pid == 0:
-            os.execvpe(self._words[0], self._words, {**os.environ, "TERM": "dumb"})
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._code is None:
-            os.kill(self._pid, signal.SIGKILL)
-            self.status()
-        os.close(self._terminal)
-
-    def type(self, keys: str) -> None:
-        self._read(0.2)
-        os.write(self._terminal, keys.encode())
-
-    def expect(self, pattern: str) -> None:
-        deadline = time.monotonic() + 20
-        while (found := re.compile(pattern, re.DOTALL).search(self.text, self._from)) is None:
-            assert time.monotonic() < deadline, f"no {pattern!r} in {self.text!r}"
-            self._read(0.1)
-        self._from = found.end()
-
-    def status(self) -> int:
-        """Its exit code, once it has ended."""
-        deadline = time.monotonic() + 20
-        while True:
-            self._read(0.05)
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-            if pid:
-                self._read(0)
-                self._code = os.waitstatus_to_exitcode(status)
-                return self._code
-            assert time.monotonic() < deadline, f"it did not end: {self.text!r}"
-
-    def _read(self, seconds: float) -> None:
-        """What comes until it has been quiet for so long."""
-        while select.select([self._terminal], [], [], seconds)[0]:
-            try:
-                data = os.read(self._terminal, 65536)
-            except OSError:
-                return  # the other end has closed
-            if not data:
-                return
-            self.text += data.decode(errors="replace")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from codex_core.offline import levels
+from codex_core.offline import job, levels
 from codex_core.offline.environment import sealed_environment
 from codex_core.offline.keeper import Keeper
 from codex_core.offline.mounts import View
@@ -95,7 +95,7 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
     endings: list[tuple[int, Observation]] = []
     keeper = Keeper(required=options.require_guard)
     keeper.take_signals()
-    terminal = _terminal()
+    in_foreground = job.is_foreground()
     try:
         program = Program(
             lambda: execute(options.command),
@@ -108,13 +108,16 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
         keeper.serve(seal, lambda: bool(endings))
     finally:
         keeper.close()
-        _take_back(terminal)
+        if in_foreground:
+            job.take_terminal_back()
     ((status, seen),) = endings
     code = exit_code(status)
     if recorder.fault is not None:
         return _tell(recorder.fault.problems, environ, recorder.fault.exit_code)
     if code or recorder.broker_lost:
         _explain(recorder, seen.attempts, environ)
+    if in_foreground and os.WIFSIGNALED(status):
+        job.die_of(os.WTERMSIG(status))
     return code
 
 
@@ -145,27 +148,3 @@ def _tell(problems: Sequence[Problem], environ: Mapping[str, str], code: int) ->
 
     write_problems(problems, environ)
     return code
-
-
-def _terminal() -> int | None:
-    """The descriptor of the terminal whose foreground this process is in, if it is."""
-    for number in (0, 1, 2):
-        try:
-            if os.tcgetpgrp(number) == os.getpgrp():
-                return number
-        except OSError:
-            continue
-    return None
-
-
-def _take_back(terminal: int | None) -> None:
-    """Be the terminal's foreground again: a shell inside cannot give it back, for it cannot see this process."""
-    if terminal is not None:
-        import _signal
-
-        before = _signal.signal(_signal.SIGTTOU, _signal.SIG_IGN)
-        try:
-            os.tcsetpgrp(terminal, os.getpgrp())
-        except OSError:
-            terminal = None  # it hung up
-        _signal.signal(_signal.SIGTTOU, before)

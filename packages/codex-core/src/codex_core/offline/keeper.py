@@ -13,6 +13,7 @@ import select
 
 from codex_core.offline import levels, linux, seal
 from codex_core.offline.attestation import observe
+from codex_core.offline.job import is_foreground, is_readable, stop_until_heard
 from codex_core.offline.reporter import ADDRESS, LONGEST_MESSAGE
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 FORWARDED = tuple(
     sorted(
         _signal.valid_signals()
-        - {_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGTTIN, _signal.SIGTTOU}
+        - {_signal.SIGKILL, _signal.SIGSTOP, _signal.SIGCHLD, _signal.SIGPIPE}
         - {_signal.SIGSEGV, _signal.SIGBUS, _signal.SIGFPE, _signal.SIGILL, _signal.SIGTRAP, _signal.SIGSYS}
         - {_signal.SIGABRT, _signal.SIGXFSZ}
     )
@@ -58,7 +59,6 @@ class Keeper:
         self._required = required
         self._handlers: dict[int, Callable[[], object]] = {}
         self._poll = select.poll()
-        self._received: list[int] = []
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._before: dict[int, object] = {}
         self._wakeup_before = _signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
@@ -68,7 +68,7 @@ class Keeper:
         """From now on, note the signals that are meant for the program; one that is ignored stays ignored."""
         for number in FORWARDED:
             if _signal.getsignal(number) is not _signal.SIG_IGN:
-                self._before[number] = _signal.signal(number, lambda number, _: self._received.append(number))
+                self._before[number] = _signal.signal(number, lambda *_: None)
 
     def close(self) -> None:
         """Give the signals back. Every program must have ended."""
@@ -119,11 +119,17 @@ class Keeper:
         self.unwatch(self._woken)
 
     def _pass_on(self, main: Seal | None) -> None:
-        os.read(self._woken, 4096)
-        received, self._received = self._received, []
+        received = os.read(self._woken, 4096)
         if main is not None:
             for number in received:
                 main.signal(number)
+
+    def stop(self, number: int, main: Seal) -> None:
+        """Stop as the program ``main`` did, by the signal ``number``, until somebody continues this process or it."""
+        if stop_until_heard(number, main.pair.fileno()):
+            if is_foreground():
+                main.give_terminal()
+            main.signal(_signal.SIGCONT)
 
 
 class _Attendance:
@@ -152,7 +158,7 @@ class _Attendance:
         """The init tells how the program fares; one in the keeper's own process group stops as if it were that."""
         words = (self._seal.read() or "").split()
         if words[:1] == ["stopped"] and not self._seal.own_group:
-            _stop(int(words[1]))
+            self._keeper.stop(int(words[1]), self._seal)
 
     def _accept(self) -> bool:
         """Take the next connection, if there is one and it is the program's; hang up on what is too many."""
@@ -200,7 +206,7 @@ class _Attendance:
             if not self._accept():
                 break
         for descriptor in list(self._connections):
-            while descriptor in self._connections and _is_readable(descriptor):
+            while descriptor in self._connections and is_readable(descriptor):
                 self._hear(descriptor)
             if descriptor in self._connections:
                 self._hang_up(descriptor)
@@ -305,7 +311,7 @@ def _serve_out(
 
 def _accept(listener: int) -> int | None:
     """The descriptor of the next connection; None if there is none, or none can be had."""
-    if not _is_readable(listener):
+    if not is_readable(listener):
         return None
     try:
         sock = _socket.socket(fileno=os.dup(listener))
@@ -319,19 +325,6 @@ def _accept(listener: int) -> int | None:
         sock.close()
 
 
-def _stop(number: int) -> None:
-    handler = _signal.signal(number, _signal.SIG_DFL) if number != _signal.SIGSTOP else None
-    os.kill(os.getpid(), number)  # returns when this process is continued
-    if handler is not None:
-        _signal.signal(number, handler)
-
-
 def _peer(connection: _socket.socket) -> int:
     credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
     return int.from_bytes(credentials[4:8], "little")
-
-
-def _is_readable(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))

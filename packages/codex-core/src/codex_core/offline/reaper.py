@@ -7,26 +7,28 @@ import os
 import select
 
 from codex_core.offline import linux
+from codex_core.offline.job import open_terminal
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 KEEPER_DIED = 64
 """The signal, SIGRTMAX, by which an init that is not that of a pid namespace hears of the keeper's death."""
+_STOPPING = (_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU)
 _KILLED = 137
 """The exit status of an init that was told to end everything."""
-_ALREADY = 0.005
-"""Seconds within which a signal to the whole process group has reached each process of it."""
+_ALREADY = 5
+"""Milliseconds within which a signal to the whole process group has reached each process of it."""
 
 
-def watch_over(pid: int, pair: _socket.socket, *, alone: bool, group: bool) -> int:
+def watch_over(pid: int, pair: _socket.socket, signals: Iterable[int], *, alone: bool, group: bool) -> int:
     """Wait until the child ``pid`` ends; tell the keeper over ``pair`` how it stopped and ended, and end the rest.
 
-    ``alone``: this is the init of a pid namespace, whose end ends everything in it. ``group``: the child leads a
-    process group of its own, which signals are then handed to; else a signal that this process got as well was for the
-    whole group that all of them are in.
+    ``signals`` are those that the keeper hands on; they are blocked when this begins. ``alone``: this is the init of a
+    pid namespace, whose end ends everything in it. ``group``: the child leads a process group of its own, which signals
+    are then handed to; else it began in the group that the keeper and this process are in.
     """
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     empty = os.open(os.devnull, os.O_RDWR)
@@ -34,53 +36,125 @@ def watch_over(pid: int, pair: _socket.socket, *, alone: bool, group: bool) -> i
         os.dup2(empty, number)
     linux.close_all_but((0, 1, 2, pair.fileno(), woken, wake))
     os.chdir("/")
-    _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    for number in (_signal.SIGCHLD, *signals):
+        _signal.signal(number, lambda *_: None)
     _signal.signal(KEEPER_DIED, lambda *_: os._exit(_end_all()))
     _signal.set_wakeup_fd(wake)
-    poll = select.poll()
-    poll.register(woken, select.POLLIN)
-    poll.register(pair, select.POLLIN)
-    status = None
-    while status is None:
-        status = _collect(pid, pair)
-        if status is None:
-            for descriptor, _ in poll.poll():
-                if descriptor == woken:
-                    os.read(woken, 4096)
-                else:
-                    _obey(pair, pid, group=group)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [*signals])
+    status = _Watch(pid, pair, woken, group=group).status()
     if not alone:
         _end_all()
     pair.send(f"ended {status}".encode())
     return 0
 
 
-def _collect(pid: int, pair: _socket.socket) -> int | None:
-    """Reap what has ended; the status of the child ``pid`` if it is among that."""
-    while True:
+class _Watch:
+    """Sees a child to its end, and does what the keeper says meanwhile."""
+
+    def __init__(self, pid: int, pair: _socket.socket, woken: int, *, group: bool) -> None:
+        self._pid, self._pair, self._woken, self._group = pid, pair, woken, group
+        self._noted: dict[int, int] = {}
+        """How often this process has got each signal, and the keeper has not yet spoken of it."""
+        self._had_terminal = False
+        """Whether a group that the child has made was the terminal's foreground when the child was last stopped."""
+
+    def status(self) -> int:
+        """The wait status that the child ended with."""
+        poll = select.poll()
+        poll.register(self._woken, select.POLLIN)
+        poll.register(self._pair, select.POLLIN)
+        while (status := self._collect()) is None:
+            for descriptor, _ in poll.poll():
+                if descriptor == self._woken:
+                    self._note()
+                else:
+                    self._obey()
+        return status
+
+    def _collect(self) -> int | None:
+        """Reap what has ended; the status of the child if it is among that."""
+        while True:
+            try:
+                child, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            except ChildProcessError:
+                return None
+            if child == 0:
+                return None
+            if child == self._pid and os.WIFSTOPPED(status):
+                self._had_terminal = not self._shares_group() and self._holds_terminal()
+                self._pair.send(f"stopped {os.WSTOPSIG(status)}".encode())
+            elif child == self._pid and os.WIFCONTINUED(status):
+                self._pair.send(b"continued")
+            elif child == self._pid:
+                return status
+
+    def _note(self) -> None:
+        for number in os.read(self._woken, 4096):  # each byte is a signal (signal.set_wakeup_fd)
+            self._noted[number] = self._noted.get(number, 0) + 1
+
+    def _obey(self) -> None:
+        message = self._pair.recv(64).decode().split()
+        if not message:  # the keeper has died
+            os._exit(_end_all())
+        if message[0] == "foreground":
+            self._give_terminal()
+            return
+        number = int(message[1])
+        if number == _signal.SIGKILL:
+            _send(self._pid, number)  # the others follow it
+        elif self._group:
+            _send(-self._pid, number)
+        elif not self._shares_group():
+            leads = _group_of(self._pid) == self._pid
+            _send(-self._pid if leads else self._pid, number)
+            self._noted.pop(number, None)
+        elif not self._was_sent_to_all(number):
+            _send(self._pid, number)
+
+    def _was_sent_to_all(self, number: int) -> bool:
+        """Whether this process has got the signal that the keeper got, and so the child, which is in the same group."""
+        if not self._noted.get(number):
+            poll = select.poll()
+            poll.register(self._woken, select.POLLIN)
+            if poll.poll(_ALREADY):
+                self._note()
+        if self._noted.get(number):
+            self._noted[number] -= 1
+            return True
+        return number in _STOPPING and bool(self._noted.get(_signal.SIGCONT))  # what came later has undone it
+
+    def _shares_group(self) -> bool:
+        return _group_of(self._pid) == os.getpgrp()  # one that this pid namespace does not know is 0
+
+    def _holds_terminal(self) -> bool:
+        terminal = open_terminal()
+        if terminal is None:
+            return False
         try:
-            child, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-        except ChildProcessError:
-            return None
-        if child == 0:
-            return None
-        if child == pid and os.WIFSTOPPED(status):
-            pair.send(f"stopped {os.WSTOPSIG(status)}".encode())
-        elif child == pid:
-            return status
+            return os.tcgetpgrp(terminal) == _group_of(self._pid)
+        except OSError:
+            return False
+        finally:
+            os.close(terminal)
+
+    def _give_terminal(self) -> None:
+        """Let the child have the terminal again, which the keeper's group was given in its place."""
+        terminal = open_terminal() if self._had_terminal else None
+        if terminal is not None:
+            before = _signal.signal(_signal.SIGTTOU, _signal.SIG_IGN)
+            try:
+                os.tcsetpgrp(terminal, _group_of(self._pid))
+            except OSError:
+                self._had_terminal = False  # the terminal, or the group, is not there any more
+            _signal.signal(_signal.SIGTTOU, before)
+            os.close(terminal)
 
 
-def _obey(pair: _socket.socket, pid: int, *, group: bool) -> None:
-    message = pair.recv(64).decode().split()
-    if not message:  # the keeper has died
-        os._exit(_end_all())
-    number = int(message[1])
-    if number == _signal.SIGKILL:
-        _send(pid, number)  # the others follow it
-    elif group:
-        _send(-pid, number)
-    elif _signal.sigtimedwait([number], _ALREADY) is None:
-        _send(pid, number)
+def _group_of(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return -1
 
 
 def _send(pid: int, number: int) -> None:

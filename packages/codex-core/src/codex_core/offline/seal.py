@@ -65,7 +65,8 @@ class Program:
 class Seal:
     """A program in its seal, as the keeper has it.
 
-    ``ended`` is a pidfd, readable when nothing is left inside. ``pair`` brings ``stopped N`` and ``ended STATUS``.
+    ``ended`` is a pidfd, readable when nothing is left inside. ``pair`` brings ``stopped N``, ``continued`` and
+    ``ended STATUS``.
     ``listener`` accepts connections from inside; ``facts`` are open files of the inside's /proc/net. ``opened`` are
     the listening sockets of the program's openings, in their order.
     """
@@ -94,6 +95,10 @@ class Seal:
             _signal.pidfd_send_signal(self.ended, number)
         else:
             self._say(f"signal {number}")
+
+    def give_terminal(self) -> None:
+        """Let the program have the terminal again if it had it when it was stopped; the keeper has it now."""
+        self._say("foreground")
 
     def read(self) -> str | None:
         """The next message of the chain, None if there is none."""
@@ -255,7 +260,7 @@ def _second(program: Program, level: Level, pair: _socket.socket, handlers: Mapp
     for number in _signal.sigpending() & blocked:  # it may have come before the fork; the program blocks it still
         _signal.sigtimedwait([number], 0)
         os.kill(pid, number)
-    return watch_over(pid, pair, alone=level.pids, group=program.own_group)
+    return watch_over(pid, pair, handlers, alone=level.pids, group=program.own_group)
 
 
 def _filter(level: Level) -> bytes | None:
