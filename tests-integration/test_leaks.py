@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from codex_cli.self_test import SelfTest
 from codex_core.offline.leaks import matrix
 from codex_core.offline.leaks.matrix import Finding
-from codex_core.offline.leaks.ways import WAYS
+from codex_core.offline.leaks.ways import INHERITED, WAYS
 
 if TYPE_CHECKING:
     from conftest import AsNobody, Codex
@@ -84,8 +84,9 @@ def test_nothing_gets_out_of_a_stage(folder: Path) -> None:
 
 
 def test_nothing_gets_out_for_an_unprivileged_user(as_nobody: AsNobody) -> None:
-    code = "import json, os, codex_cli.self_test as s; print(json.dumps(s.run_self_test(os.environ).to_json()))"
-    done = as_nobody("python", "-c", code)
+    code = "import json, os, codex_cli.self_test as s; print(json.dumps({}))"
+    test = "s.run_self_test(os.environ, inherited=False).to_json()"
+    done = as_nobody("python", "-c", code.format(test))
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     check(said["level"], [Finding(**finding) for finding in said["findings"]])
@@ -106,6 +107,17 @@ def test_where_there_are_no_namespaces_only_the_stated_limits_are_open(folder: P
     assert {"abstract socket", "socket in /tmp"} <= found <= limits
 
 
+def test_inside_a_seal_only_the_stated_limits_of_an_inherited_level_are_open(codex: Codex, folder: Path) -> None:
+    words = [sys.executable, "-m", "codex_cli", "doctor", "--self-test", "--json"]
+    answer = codex("sealed", "--", *words, XDG_STATE_HOME=str(folder))
+    assert (answer.exit, answer.err) == (0, "")
+    test = answer.json["self_test"]
+    assert (test["level"], test["inherited"]) == ("kernel", True)
+    found = {finding["name"] for finding in test["findings"] if finding["verdict"] == "open"}
+    limits = {way.name for way in WAYS if INHERITED in way.open_at}
+    assert {"ctypes to loopback", "abstract socket", "socket in /tmp"} <= found <= limits
+
+
 def test_the_doctor_tells_what_it_tried(codex: Codex) -> None:
     answer = codex("doctor", "--self-test")
     assert (answer.exit, answer.err) == (0, "")
@@ -119,7 +131,7 @@ def test_the_doctor_names_what_is_open_and_should_not_be() -> None:
         Finding("kill", "a signal", "open", "it was reached", promised=False),
         Finding("raw", "a raw socket", "held", "PermissionError", promised=True),
     ]
-    test = SelfTest("nosocket", tuple(findings))
+    test = SelfTest("nosocket", False, tuple(findings))
     assert [(problem.code, problem.message) for problem in test.problems()] == [
         ("guard.leak", "udp: a datagram: reached from inside a seal")
     ]

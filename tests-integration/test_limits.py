@@ -67,6 +67,24 @@ def test_a_socket_of_the_host_that_is_bound_by_a_relative_path_can_be_reached(fo
         assert heard(server) == b"out"
 
 
+def test_a_socket_of_the_host_by_another_name_can_be_reached(folder: Path) -> None:
+    with listen(str(folder / "s")) as server:
+        os.link(folder / "s", folder / "link")
+        subprocess.run([*SEALED, sys.executable, "-c", SAY, str(folder / "link")], check=True)
+        assert heard(server) == b"out"
+        (folder / "s").rename(folder / "moved")
+        subprocess.run([*SEALED, sys.executable, "-c", SAY, str(folder / "moved")], check=True)
+        assert heard(server) == b"out"
+
+
+def test_a_named_pipe_can_be_written_to(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    subprocess.run([*SEALED, "sh", "-c", f"echo out > '{folder}/pipe'"], check=True)
+    assert os.read(reader, 16) == b"out\n"
+    os.close(reader)
+
+
 def test_a_standard_stream_that_is_a_socket_stays_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as handed:
         subprocess.run([*SEALED, "sh", "-c", "echo out"], stdout=handed.fileno(), check=True)

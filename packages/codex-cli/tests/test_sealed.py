@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -28,7 +29,7 @@ class Mark(Protocol):
 SEALED = [sys.executable, "-m", "codex_cli", "sealed", "--"]
 COUNTER = """
 import os, select, signal, sys
-names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGXCPU")
 come, note = os.pipe()
 os.set_blocking(note, False)
 signal.set_wakeup_fd(note)  # a handler of Python's own would run only when something else wakes this up
@@ -97,6 +98,18 @@ def test_a_script_without_an_interpreter_line_runs_in_the_shell_as_env_has_it(co
             ["--nope", "--", "true"],
             "codex: codex sealed has no option '--nope'; codex sealed --help shows what it takes\n",
         ),
+        (
+            ["--policy=", "--", "true"],
+            "codex: --policy is empty; codex sealed --help shows what it takes\n",
+        ),
+        (
+            ["--policy", "a", "--policy", "b", "--", "true"],
+            "codex: --policy is given twice; codex sealed --help shows what it takes\n",
+        ),
+        (
+            ["--require-guard=kernel", "--require-guard", "python", "--", "true"],
+            "codex: --require-guard is given twice; codex sealed --help shows what it takes\n",
+        ),
         (["--policy"], "codex: --policy needs a value; codex sealed --help shows what it takes\n"),
         (
             ["--require-guard", "steel", "--", "true"],
@@ -123,10 +136,10 @@ def test_every_mistake_of_a_policy_file_is_told_before_anything_runs(codex: Code
 
 def test_a_signal_to_the_process_reaches_the_command_once(mark: Mark) -> None:
     with counting(mark) as process:
-        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT", "SIGWINCH"):
+        for name in ("SIGUSR1", "SIGUSR2", "SIGHUP", "SIGTERM", "SIGINT", "SIGQUIT", "SIGWINCH", "SIGXCPU"):
             process.send_signal(getattr(signal, name))
             assert _line(process) == name
-        assert _rest(process) == ["end 7"]
+        assert _rest(process) == ["end 8"]
     assert process.returncode == 0
 
 
@@ -236,6 +249,41 @@ raise SystemExit(1)
     assert err == "codex: the program tried once to reach a network, and there is none in a seal\n"
 
 
+def test_a_name_that_native_code_looked_up_is_told_and_recorded(codex: Codex, tmp_path: Path) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    looked = "getent hosts files.example; getent hosts other.example; getent hosts Files.Example; exit 3"
+    status, out, err = codex("sealed", "--", "sh", "-c", looked, env=state)
+    assert (status, out) == (3, "")
+    assert err == (
+        "codex: the program looked up files.example and 1 other name, and a seal knows no name of a host that no rule"
+        " names\n"
+    )
+    entries = list(ledger.read(tmp_path / "state/codex/ledger.ndjson"))
+    assert [(entry.kind, entry.body["stage"], entry.body["name"]) for entry in entries] == [
+        ("lookup", "sealed", "files.example"),
+        ("lookup", "sealed", "other.example"),
+    ]
+    assert entries[0].body["times"] == 2 * entries[1].body["times"]  # each asks for both families
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *SEALED, "true"]
+    done = subprocess.run(words, cwd=gone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "codex: the folder that this runs in has been removed; change to one that is there\n"
+
+
+def test_a_signal_at_any_moment_of_the_start_ends_it(mark: Mark) -> None:
+    for number in range(30):
+        with subprocess.Popen([*SEALED, "sleep", "1000", mark], stderr=subprocess.DEVNULL) as process:
+            time.sleep(number / 300)
+            process.terminate()
+            assert process.wait(20) in {143, -signal.SIGTERM}  # the second before Codex has begun to listen
+    assert mark.ends()
+
+
 def test_what_succeeded_is_told_nothing_of(codex: Codex) -> None:
     code = "import socket, contextlib\nwith contextlib.suppress(OSError): socket.create_connection(('198.51.100.7', 1))"
     assert codex("sealed", "--", sys.executable, "-c", code) == (0, "", "")
@@ -253,7 +301,7 @@ def test_a_required_level_that_cannot_be_had_ends_with_78_and_says_what_forbids_
     assert done.stderr == (
         "codex: guard level 'kernel' is required and cannot be had here: kernel (unshare: ENOSPC;"
         " /proc/sys/user/max_user_namespaces is 0; what would allow it: sysctl user.max_user_namespaces=10000);"
-        " codex doctor tells more; --require-guard python runs without the kernel's promise\n"
+        " codex doctor tells more; --require-guard nosocket runs with no socket but unix ones, loopback neither\n"
     )
 
 
@@ -261,6 +309,19 @@ def test_where_namespaces_are_forbidden_seccomp_still_holds() -> None:
     done = without_namespaces("--", sys.executable, "-c", "import socket; socket.socketpair(); socket.socket()")
     assert (done.returncode, done.stdout) == (1, "")
     assert "Address family not supported by protocol" in done.stderr
+    assert done.stderr.endswith(
+        "codex: this ran at guard level nosocket, where no socket works but unix ones, loopback neither; codex doctor"
+        " says what would raise the level\n"
+    )
+
+
+def test_a_level_that_stops_no_native_code_is_told_at_once() -> None:
+    words = [sys.executable, "-c", f"{FORCED}\nforce('python')", "true"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == (
+        "codex: guard level python: native code is not stopped; codex doctor says what would raise the level\n"
+    )
 
 
 def test_inside_a_seal_the_level_is_kernel_inherited_and_the_outer_keeper_records(codex: Codex, tmp_path: Path) -> None:

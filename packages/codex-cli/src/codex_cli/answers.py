@@ -130,10 +130,15 @@ def _from_codex_error(error: CodexError) -> Reply:
     return Reply(body, exit=error.exit_code, errors=error.problems)
 
 
+GONE, GONE_HINT = "the folder that this runs in has been removed", "change to one that is there"
+
+
 def _from_os_error(error: OSError) -> Reply:
     code = f"os.{errno.errorcode.get(error.errno or 0, 'error').lower()}"
     reason = error.strerror or str(error) or type(error).__name__
     paths = [os.fsdecode(path) for path in (error.filename, error.filename2) if isinstance(path, str | bytes)]
+    if error.errno == errno.ENOENT and not paths:  # as getcwd(3) says it
+        return _failure(1, Problem(code, GONE, GONE_HINT))
     message = f"{' -> '.join(map(repr, paths))}: {reason}" if paths else reason
     return _failure(1, Problem(code, message, _NEXT_STEPS.get(error.errno or 0)))
 

@@ -315,7 +315,7 @@ def doctor(
         return reply
     from codex_cli.self_test import run_self_test
 
-    test = run_self_test(os.environ)
+    test = run_self_test(os.environ, inherited=guard.inherited)
     problems = test.problems()
     text = f"{reply.text}\n{test.describe()}"
     return Reply({**body, "self_test": test.to_json()}, text, int(failed or bool(problems)), problems)

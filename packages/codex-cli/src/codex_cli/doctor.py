@@ -62,9 +62,13 @@ def examine(start: Path, environ: Mapping[str, str]) -> list[Check]:
 
 @dataclass(frozen=True)
 class Guard:
-    """The level that this machine gives, why it is that one, and what stands in the way of a higher one."""
+    """The level that this machine gives, why it is that one, and what stands in the way of a higher one.
+
+    ``inherited``: the network was gone before.
+    """
 
     level: str
+    inherited: bool
     reason: str
     faults: tuple[Check, ...]
 
@@ -81,7 +85,9 @@ def examine_guard() -> Guard:
         reason += _SHARED_PIDS
     hint = f"without it, the level is {level.name}" if level.name != "kernel" else "the level is kernel all the same"
     told = dict.fromkeys((name, explain((name, step, number))) for name, step, number in faults)
-    return Guard(level.name, reason, tuple(Check(f"level {name}", "warn", text, hint) for name, text in told))
+    return Guard(
+        level.name, level.inherited, reason, tuple(Check(f"level {name}", "warn", text, hint) for name, text in told)
+    )
 
 
 def describe_checks(guard: Guard, checks: list[Check]) -> str:

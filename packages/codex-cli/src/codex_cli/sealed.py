@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from codex_core.offline import job, levels
+from codex_core.offline.attestation import describe_tries
 from codex_core.offline.environment import sealed_environment
 from codex_core.offline.keeper import Keeper
 from codex_core.offline.mounts import View
@@ -45,7 +46,8 @@ class Options:
     """What the words before CMD ask for."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.require_guard, self.policy, self.help = levels.DEFAULT, "", False
+        self.help = False
+        given: dict[str, str] = {}
         rest = list(words)
         while rest and rest[0].startswith("-") and rest[0] != "--":
             option, equals, value = rest.pop(0).partition("=")
@@ -55,10 +57,14 @@ class Options:
                 raise Usage(f"codex sealed has no option {option!r}", "codex sealed --help shows what it takes")
             elif not equals and not rest:
                 raise Usage(f"{option} needs a value", "codex sealed --help shows what it takes")
-            elif option == "--policy":
-                self.policy = value if equals else rest.pop(0)
+            elif option in given:
+                raise Usage(f"{option} is given twice", "codex sealed --help shows what it takes")
             else:
-                self.require_guard = value if equals else rest.pop(0)
+                given[option] = value if equals else rest.pop(0)
+                if not given[option]:
+                    raise Usage(f"{option} is empty", "codex sealed --help shows what it takes")
+        self.require_guard = given.get("--require-guard", levels.DEFAULT)
+        self.policy = given.get("--policy", "")
         self.command = rest[1:] if rest[:1] == ["--"] else rest
         if not self.command and not self.help:
             raise Usage("there is no command to run", "codex sealed -- CMD...")
@@ -90,7 +96,8 @@ def main(words: Sequence[str], environ: Mapping[str, str]) -> int:
 def _run(options: Options, environ: Mapping[str, str]) -> int:
     from codex_cli.sealed_project import SealedProject
 
-    project = SealedProject(os.getcwd(), options.policy, environ)
+    folder = _folder()
+    project = SealedProject(folder, options.policy, environ)
     recorder = Recorder(STAGE, project.policy, to_ledger(project.ledger))
     endings: list[tuple[int, Observation]] = []
     keeper = Keeper(required=options.require_guard)
@@ -99,12 +106,14 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
     try:
         program = Program(
             lambda: execute(options.command),
-            folder=os.getcwd(),
+            folder=folder,
             environment=sealed_environment(environ),
             view=View(kept=project.kept, read_only=project.read_only, writable=project.writable),
             openings=project.openings(STAGE),
         )
         seal = keeper.start(program, recorder, lambda *ending: endings.append(ending))
+        if seal.level.name == "python":
+            _warn()
         keeper.serve(seal, lambda: bool(endings))
     finally:
         keeper.close()
@@ -116,9 +125,36 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
         return _tell(recorder.fault.problems, environ, recorder.fault.exit_code)
     if code or recorder.broker_lost:
         _explain(recorder, seen.attempts, environ)
+    if code and keeper.level is not None and keeper.level.name == "nosocket":
+        _tell_nosocket()
     if in_foreground and os.WIFSIGNALED(status):
         job.die_of(os.WTERMSIG(status))
     return code
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        from codex_cli.answers import GONE, GONE_HINT
+        from codex_core.errors import UsageError
+
+        raise UsageError(GONE, hint=GONE_HINT) from error
+
+
+def _warn() -> None:
+    from codex_cli.output import write_note
+
+    write_note("codex: guard level python: native code is not stopped; codex doctor says what would raise the level")
+
+
+def _tell_nosocket() -> None:
+    from codex_cli.output import write_note
+
+    write_note(
+        "codex: this ran at guard level nosocket, where no socket works but unix ones, loopback neither; codex doctor"
+        " says what would raise the level"
+    )
 
 
 def exit_code(status: int) -> int:
@@ -138,9 +174,8 @@ def _explain(recorder: Recorder, attempts: int | None, environ: Mapping[str, str
         count = "a request was" if recorder.refused == 1 else f"{recorder.refused} requests were"
         write_note(f"codex: {count} refused while this ran; the last:")
         write_problems(PolicyRefused(recorder.last_refusal).problems, environ)
-    elif attempts:
-        times = "once" if attempts == 1 else f"{attempts} times"
-        write_note(f"codex: the program tried {times} to reach a network, and there is none in a seal")
+    elif tries := describe_tries(list(recorder.names), attempts):
+        write_note(f"codex: the program {tries}")
 
 
 def _tell(problems: Sequence[Problem], environ: Mapping[str, str], code: int) -> int:

@@ -83,8 +83,11 @@ def _check_links(paths: Sequence[str]) -> None:
 
 def _make_ledger(path: str) -> None:
     """An empty ledger where there is none yet: what is not there cannot be kept from being made inside."""
+    folder = os.path.dirname(path)
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+            _ignore(folder)
         os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
     except OSError as error:
         from codex_core.errors import LedgerUnavailable
@@ -92,6 +95,13 @@ def _make_ledger(path: str) -> None:
         raise LedgerUnavailable(
             f"the ledger {path} cannot be made: {error.strerror}", hint="run where you can write, or set XDG_STATE_HOME"
         ) from error
+
+
+def _ignore(folder: str) -> None:
+    """Keep a new state folder out of the project's history, as a run does."""
+    if os.path.basename(folder) == ".codex":
+        with open(os.path.join(folder, ".gitignore"), "w", encoding="ascii") as file:
+            file.write("*\n")
 
 
 def _root(folder: str) -> str | None:

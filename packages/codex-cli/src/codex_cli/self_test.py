@@ -23,14 +23,19 @@ _CLEAR = "\r\x1b[K"
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What came of each attempt, and the level of the seal that they were made in."""
+    """What came of each attempt, and the level of the seal that they were made in, which may be ``inherited``."""
 
     level: str
+    inherited: bool
     findings: tuple[Finding, ...]
 
     def to_json(self) -> dict[str, object]:
         """The object that ``self_test`` of ``doctor`` shows."""
-        return {"level": self.level, "findings": [finding.to_json() for finding in self.findings]}
+        return {
+            "level": self.level,
+            "inherited": self.inherited,
+            "findings": [finding.to_json() for finding in self.findings],
+        }
 
     def problems(self) -> tuple[Problem, ...]:
         """One for each way that is open and should not be."""
@@ -45,18 +50,19 @@ class SelfTest:
         """The findings for a person."""
         width = max(len(finding.name) for finding in self.findings)
         count = Counter(finding.verdict for finding in self.findings)
+        level = f"{self.level}, inherited" if self.inherited else self.level
         lines = [
             "",
-            f"self-test: {len(self.findings)} ways out of a seal of level {self.level}, "
+            f"self-test: {len(self.findings)} ways out of a seal of level {level}, "
             + ", ".join(f"{number} {verdict}" for verdict, number in count.items()),
         ]
         for finding in self.findings:
-            limit = "" if finding.verdict != "open" or finding.promised else f"; a limit of the level {self.level}"
+            limit = "" if finding.verdict != "open" or finding.promised else f"; a limit of the level {level}"
             lines.append(f"{finding.verdict:<9}  {finding.name:<{width}}  {finding.said}{limit}")
         return "\n".join(lines)
 
 
-def run_self_test(environ: Mapping[str, str]) -> SelfTest:
+def run_self_test(environ: Mapping[str, str], *, inherited: bool) -> SelfTest:
     """Make every attempt in a sealed command, which has a ledger of its own. CodexError if it breaks off."""
     shown = sys.stderr.isatty()
     if shown:
@@ -79,9 +85,9 @@ def run_self_test(environ: Mapping[str, str]) -> SelfTest:
                 )
                 return done.stdout
 
-            level, findings = matrix.run(start)
+            level, findings = matrix.run(start, inherited=inherited)
     finally:
         if shown:
             sys.stderr.write(_CLEAR)
             sys.stderr.flush()
-    return SelfTest(level or "python", tuple(findings))
+    return SelfTest(level or "python", inherited, tuple(findings))

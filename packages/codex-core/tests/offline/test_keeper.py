@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -277,6 +279,43 @@ def test_files_of_other_users_keep_their_owners_for_root(tmp_path: Path) -> None
     with keeping(levels.KERNEL) as keeper:
         assert heard(keeper, use, view=View(kept=(str(tmp_path),))) == [1234, 5678, "secret"]
     assert theirs.stat().st_uid == 4321
+
+
+def test_queues_and_shared_memory_of_the_host_are_not_there() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    key = 0x0C0DE000 | os.getpid() & 0xFFF
+    queue, memory = libc.msgget(key, 0o1666), libc.shmget(key, 4096, 0o1666)  # IPC_CREAT
+    try:
+        assert min(queue, memory) >= 0
+        with keeping(levels.KERNEL) as keeper:
+            found = heard(keeper, lambda: [libc.msgget(key, 0), libc.shmget(key, 0, 0)])
+    finally:
+        libc.msgctl(queue, 0, None)  # IPC_RMID
+        libc.shmctl(memory, 0, None)
+    assert found == [-1, -1]
+
+
+def test_a_small_dev_and_a_sys_that_nobody_writes_to() -> None:
+    def look() -> object:
+        return [os.statvfs("/sys").f_flag & os.ST_RDONLY, [path.name for path in Path("/dev").iterdir()]]
+
+    with keeping(levels.KERNEL) as keeper:
+        read_only, devices = cast("tuple[int, list[str]]", heard(keeper, look))
+    assert read_only == os.ST_RDONLY
+    assert {"null", "zero", "urandom", "tty", "fd", "stdout"} <= set(devices)
+    assert not {"mem", "kmsg", "fuse", "kvm", "loop0", "sda", "vda", "net"} & set(devices)
+
+
+@every_level
+def test_a_signal_that_comes_after_the_end_goes_nowhere(level: Level) -> None:
+    endings: list[int] = []
+    program = Program(lambda: 0, folder="/", environment=os.environ, view=View(), own_group=True)
+    with keeping(level) as keeper:
+        seal = keeper.start(program, quiet(), lambda status, _: endings.append(status))
+        keeper.serve(None, lambda: bool(endings))
+        seal.signal(signal.SIGTERM)
+        seal.signal(signal.SIGKILL)
+    assert endings == [0]
 
 
 def test_the_program_has_no_right_that_would_undo_its_seal() -> None:

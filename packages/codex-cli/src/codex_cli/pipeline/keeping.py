@@ -18,7 +18,15 @@ from codex_cli.pipeline.stage_process import run_forked
 from codex_cli.pipeline.starter import SIGNAL, START, Ending, Starter, signal_name, write_ending
 from codex_cli.pipeline.state import StateFolder
 from codex_core.command import Reply
-from codex_core.errors import CodexError, ConfigError, GuardUnavailable, LedgerUnavailable, Problem, StageFailed
+from codex_core.errors import (
+    CodexError,
+    ConfigError,
+    GuardUnavailable,
+    LedgerUnavailable,
+    Problem,
+    StageFailed,
+    UsageError,
+)
 from codex_core.ledger import Ledger
 from codex_core.offline import guard, linux
 from codex_core.offline.doors import openings_for
@@ -138,6 +146,7 @@ class StageKeeper:
             exit=error.exit_code if error else 0,
             decisions=tuple(recorder.decisions),
             last_refusal=recorder.last_refusal,
+            names=tuple(recorder.names),
             ledger_entries=entries,
             ledger_head=head,
             interfaces=seen.interfaces if seen else None,
@@ -273,6 +282,10 @@ def _prepare(file: Path, state: StateFolder) -> int:
     for path in (file, state.path, state.ledger):
         if path.is_symlink():
             raise ConfigError(f"{path} is a symbolic link, which no seal can protect", hint="put the file itself there")
+    if ADDRESS in os.environ and state.path.exists() and not os.access(state.path, os.W_OK):
+        raise UsageError(
+            f"{state.path} is read-only inside a seal", hint="run the pipeline outside: each of its stages gets a seal"
+        )
     state.create()
     state.ledger.touch(mode=0o600)
     return os.open(state.ledger, os.O_PATH | os.O_CLOEXEC)

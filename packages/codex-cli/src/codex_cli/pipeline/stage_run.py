@@ -22,6 +22,7 @@ from codex_cli.pipeline.uses import tells_refusals
 from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, ConfigError, PolicyRefused, Problem, StageFailed
 from codex_core.ledger import Ledger
+from codex_core.offline.attestation import describe_tries
 from codex_core.stage import Attestation
 
 if TYPE_CHECKING:
@@ -316,7 +317,5 @@ def _explain(ending: Ending) -> tuple[Problem, ...]:
     if ending.last_refusal is not None:
         told = PolicyRefused(ending.last_refusal).problems[0]
         return (replace(told, message=f"its last refused request: {told.message}"),)
-    if ending.attempts:
-        times = "once" if ending.attempts == 1 else f"{ending.attempts} times"
-        return (Problem("policy.refused", f"it tried {times} to reach a network, and there is none in a seal"),)
-    return ()
+    tries = describe_tries(ending.names, ending.attempts)
+    return (Problem("policy.refused", f"it {tries}"),) if tries else ()

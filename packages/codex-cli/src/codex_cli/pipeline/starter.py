@@ -37,7 +37,8 @@ class Ending:
 
     ``status`` is its wait status, None if it was never started; ``problem`` is what kept it from starting, or what
     ended it, where that was not the stage itself. ``decisions`` are all that it reported, each once, and
-    ``last_refusal`` is the last refusal among them. The other members are those of an Attestation.
+    ``last_refusal`` is the last refusal among them; ``names`` were looked up in vain. The other members are those of an
+    Attestation.
     """
 
     status: int | None
@@ -46,6 +47,7 @@ class Ending:
     exit: int
     decisions: tuple[Decision, ...]
     last_refusal: Decision | None
+    names: tuple[str, ...]
     ledger_entries: int
     ledger_head: str | None
     interfaces: tuple[str, ...] | None
@@ -139,7 +141,7 @@ def write_ending(descriptor: int, ending: Ending) -> None:
 def read_ending(data: bytes) -> Ending:
     """The ending that a memory file holds."""
     said = json.loads(data)
-    lists = {name: None if said[name] is None else tuple(said[name]) for name in ("interfaces", "routes")}
+    lists = {name: None if said[name] is None else tuple(said[name]) for name in ("interfaces", "routes", "names")}
     told = {
         "problem": said["problem"] and Problem(**said["problem"]),
         "decisions": tuple(Decision.from_json(decision) for decision in said["decisions"]),

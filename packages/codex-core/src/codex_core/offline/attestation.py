@@ -6,6 +6,8 @@ import os
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from codex_core.offline.seal import Seal
 
 _COLUMN = {"snmp": "OutNoRoutes", "snmp6": "Ip6OutNoRoutes"}
@@ -24,6 +26,18 @@ class Observation:
         self, interfaces: tuple[str, ...] | None, routes: tuple[str, ...] | None, attempts: int | None
     ) -> None:
         self.interfaces, self.routes, self.attempts = interfaces, routes, attempts
+
+
+def describe_tries(names: Sequence[str], attempts: int | None) -> str | None:
+    """What a program tried that no Decision tells of, to go on after "it"; None if nothing."""
+    told = []
+    if names:
+        others = f" and {len(names) - 1} other name{'s' if len(names) > 2 else ''}" if names[1:] else ""
+        told.append(f"looked up {names[0]}{others}, and a seal knows no name of a host that no rule names")
+    if attempts:
+        times = "once" if attempts == 1 else f"{attempts} times"
+        told.append(f"tried {times} to reach a network, and there is none in a seal")
+    return "; it ".join(told) or None
 
 
 def observe(seal: Seal) -> Observation:

@@ -14,6 +14,7 @@ import select
 from codex_core.offline import levels, linux, seal
 from codex_core.offline.attestation import observe
 from codex_core.offline.job import is_foreground, is_readable, stop_until_heard
+from codex_core.offline.names import LONGEST_QUESTION
 from codex_core.offline.reporter import ADDRESS, LONGEST_MESSAGE
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
@@ -151,6 +152,8 @@ class _Attendance:
         keeper.watch(seal.pair.fileno(), self._follow)
         keeper.watch(seal.listener, self._accept)
         keeper.watch(seal.ended, self._finish)
+        if seal.questions is not None:
+            keeper.watch(seal.questions.fileno(), self._hear_question)
         for descriptor in seal.opened:
             keeper.watch(descriptor, self._start_broker)
 
@@ -195,6 +198,20 @@ class _Attendance:
         except OSError:
             self._hang_up(descriptor)
 
+    def _hear_question(self) -> None:
+        """Answer one look-up of a name."""
+        assert self._seal.questions is not None  # it is what was heard
+        try:
+            question, sender = self._seal.questions.recvfrom(LONGEST_QUESTION, _socket.MSG_DONTWAIT)
+        except OSError:
+            return
+        answer = self._recorder.answer_question(question)
+        if answer is not None:
+            try:
+                self._seal.questions.sendto(answer, _socket.MSG_DONTWAIT, sender)
+            except OSError:
+                return  # who asked has gone
+
     def _hang_up(self, descriptor: int) -> None:
         self._keeper.unwatch(descriptor)
         self._keeper.connections -= 1
@@ -210,6 +227,10 @@ class _Attendance:
                 self._hear(descriptor)
             if descriptor in self._connections:
                 self._hang_up(descriptor)
+        if self._seal.questions is not None:
+            while is_readable(self._seal.questions.fileno()):
+                self._hear_question()
+            self._keeper.unwatch(self._seal.questions.fileno())
         for descriptor in (self._seal.ended, self._seal.pair.fileno(), self._seal.listener, *self._seal.opened):
             self._keeper.unwatch(descriptor)
         self._ending = self._seal.reap(), observe(self._seal)

@@ -123,7 +123,7 @@ _STEPS = {
     OPENINGS: "the doors for the rules that name an endpoint cannot be opened inside",
     "loopback": "the loopback interface of a new network namespace cannot be brought up",
     "mask": "a socket of the host cannot be hidden",
-    "names": "/etc/hosts or /etc/nsswitch.conf cannot be replaced",
+    "names": "/etc/hosts, /etc/resolv.conf or /etc/nsswitch.conf cannot be replaced",
     "read-only": "what must not be changed cannot be made read-only",
     "folder": "the folder to run in cannot be entered",
     "mount": "nothing can be mounted in a new mount namespace",
@@ -162,13 +162,21 @@ def _reasons(step: str, number: int) -> Iterator[str]:
         yield "the process has more than one thread"
 
 
+_WAYS_ON = {
+    "kernel": "--require-guard nosocket runs with no socket but unix ones, loopback neither",
+    "nosocket": "--require-guard python runs without the kernel's promise",
+    "python": "",
+}
+"""What asks for less than the level that cannot be had."""
+
+
 def _unavailable(required: str, faults: Sequence[Fault]) -> GuardUnavailable:
     from codex_core.errors import GuardUnavailable
 
     told = ", ".join(dict.fromkeys(f"{fault[0]} ({explain(fault)})" for fault in faults))
     return GuardUnavailable(
         f"guard level {required!r} is required and cannot be had here: {told}",
-        hint="codex doctor tells more; --require-guard python runs without the kernel's promise",
+        hint=f"codex doctor tells more; {_WAYS_ON[required]}",
     )
 
 

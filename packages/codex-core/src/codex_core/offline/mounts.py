@@ -11,6 +11,7 @@ import os
 import stat
 
 from codex_core.offline import linux
+from codex_core.offline.names import RESOLVER
 from codex_core.offline.namespaces import attempt
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
@@ -181,7 +182,8 @@ def _mask(path: str) -> None:
 
 
 def _replace_names(names: Mapping[str, str]) -> None:
-    """Names that need no network: this machine's own and ``names``, and no look-up anywhere else."""
+    """Names that need no network: this machine's own and ``names``, and no look-up anywhere but in this seal."""
+    _replace("/etc/resolv.conf", RESOLVER)
     others = "".join(f"{address} {name}\n" for name, address in names.items())
     _replace("/etc/hosts", f"{_LOOPBACK_NAMES}127.0.0.1 {os.uname().nodename}\n{others}")
     try:
@@ -189,15 +191,23 @@ def _replace_names(names: Mapping[str, str]) -> None:
             lines = [line for line in file if line.partition(":")[0].strip() != "hosts"]
     except FileNotFoundError:
         return  # nothing to bind over
-    _replace("/etc/nsswitch.conf", "".join([*lines, "\nhosts: files\n"]))
+    _replace("/etc/nsswitch.conf", "".join([*lines, "\nhosts: files dns\n"]))
 
 
 def _replace(path: str, text: str) -> None:
+    """Have ``text`` found at ``path``, if something was there, a link to what was in /run included."""
+    source = f"{_PLACE}/{os.path.basename(path)}"
     if os.path.isfile(path):
-        source = f"{_PLACE}/{os.path.basename(path)}"
-        with open(source, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+        _write(source, text)
         linux.mount(source, path, flags=linux.MS_BIND)
+    elif os.path.islink(path) and (target := os.path.realpath(path)).startswith("/run/"):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _write(target, text)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
 
 
 def _protect(view: View) -> None:

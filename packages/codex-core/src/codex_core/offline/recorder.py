@@ -20,8 +20,9 @@ class Recorder:
 
     ``policy`` reads the policy when it is first asked for; ``append`` puts an entry of a kind into the ledger, and
     raises LedgerUnavailable if it cannot. ``decisions`` are those that were recorded, each once; ``refused`` counts
-    the refusals, ``last_refusal`` is the last of them. ``fault`` is there once something could not be recorded;
-    ``broker_lost`` says that the way out was closed before the program's end.
+    the refusals, ``last_refusal`` is the last of them. ``names`` were looked up in vain, each with how often it was
+    asked for. ``fault`` is there once something could not be recorded; ``broker_lost`` says that the way out was closed
+    before the program's end.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Recorder:
         self.last_refusal: Decision | None = None
         self.fault: CodexError | None = None
         self.broker_lost = False
+        self.names: dict[str, int] = {}
         self._append = append
         self._times: dict[tuple[Decision, bool], int] = {}
         self._policy_text = ""
@@ -84,9 +86,21 @@ class Recorder:
             return b"false"
         return b"true"
 
+    def answer_question(self, question: bytes) -> bytes | None:
+        """The answer to a look-up inside, that there is no such name; None to what is none."""
+        from codex_core.offline.names import answer
+
+        found = answer(question)
+        if found is None:
+            return None
+        name, said = found
+        if not name.endswith(_REVERSE) and (name in self.names or len(self.names) < _MOST_NAMES):
+            self.names[name] = self.names.get(name, 0) + 1
+        return said
+
     def conclude(self) -> None:
         """The program has ended: what was counted goes into the ledger."""
-        if not self._times and not self._grants:
+        if not self._times and not self._grants and not self.names:
             return  # as most programs: nothing is imported at their end
         from codex_core.errors import LedgerUnavailable
 
@@ -98,6 +112,8 @@ class Recorder:
             for (rule, origin, verb), counts in self._grants.items():
                 named = {"stage": self.stage, "rule": rule, "origin": origin, "verb": verb}
                 self._write("grant", {**named, **counts, "policy": self.policy().digest})
+            for name, times in self.names.items():
+                self._write("lookup", {"stage": self.stage, "name": name, "times": times})
         except LedgerUnavailable:
             return  # it is noted as the fault
 
@@ -154,6 +170,10 @@ class Recorder:
 
 _PAGE = 16384
 """Characters of the policy's JSON in one message, in which each may become two."""
+_REVERSE = ".arpa"
+"""What the names end with that ask who has an address: nobody goes anywhere by them."""
+_MOST_NAMES = 256
+"""How many names of one program are written down."""
 _EACH = 10
 """How often the same Decision is written down before it is only counted."""
 

@@ -14,6 +14,7 @@ import os
 import sys
 
 from codex_core.offline import linux, mounts, namespaces, seccomp
+from codex_core.offline.names import SERVER
 from codex_core.offline.namespaces import OPENINGS, SealFault, attempt
 from codex_core.offline.reaper import KEEPER_DIED, watch_over
 from codex_core.offline.reporter import LEVEL
@@ -67,7 +68,8 @@ class Seal:
 
     ``ended`` is a pidfd, readable when nothing is left inside. ``pair`` brings ``stopped N``, ``continued`` and
     ``ended STATUS``.
-    ``listener`` accepts connections from inside; ``facts`` are open files of the inside's /proc/net. ``opened`` are
+    ``listener`` accepts connections from inside, ``questions`` has its look-ups of names, where there is a network of
+    its own; ``facts`` are open files of the inside's /proc/net. ``opened`` are
     the listening sockets of the program's openings, in their order.
     """
 
@@ -77,12 +79,14 @@ class Seal:
         pid: int,
         pair: _socket.socket,
         listener: int,
+        questions: int,
         facts: Mapping[str, int],
         opened: Sequence[int],
         *,
         own_group: bool,
     ) -> None:
         self.level, self.pid, self.pair, self.listener, self.own_group = level, pid, pair, listener, own_group
+        self.questions = None if questions < 0 else _socket.socket(fileno=questions)
         self.facts, self.opened = dict(facts), list(opened)
         self.ended = os.pidfd_open(pid)
         self.status: int | None = None
@@ -120,6 +124,8 @@ class Seal:
     def close(self) -> None:
         """Let go of its descriptors."""
         self.pair.close()
+        if self.questions is not None:
+            self.questions.close()
         for descriptor in (self.ended, self.listener, *self.facts.values(), *self.opened):
             os.close(descriptor)
         self.ended = -1
@@ -160,7 +166,7 @@ def execute(words: Sequence[str]) -> int:
 def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) -> Seal:
     """The keeper's part: answer each step of the chain until the program is about to begin."""
     pid, facts = first, dict[str, int]()
-    listener, opened = -1, list[int]()
+    listener, questions, opened = -1, -1, list[int]()
     try:
         while True:
             message, descriptors = _receive(pair)
@@ -172,6 +178,7 @@ def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) 
             elif step == "made":
                 listener, *others = descriptors
                 facts, opened = dict(zip(_FACTS, others, strict=False)), others[len(_FACTS) :]
+                questions = opened.pop(0) if level.namespaces else -1
             elif step == "init":
                 os.waitpid(first, 0)
                 pid = int(rest[0])
@@ -179,13 +186,15 @@ def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) 
             elif step == "ready":
                 pair.send(b"go")
             elif step == "confined":
-                return Seal(level, pid, pair, listener, facts, opened, own_group=own_group)
+                return Seal(level, pid, pair, listener, questions, facts, opened, own_group=own_group)
             elif step == "fault":
                 raise SealFault(rest[0], int(rest[1]))
             else:  # it was ended, or stopped, before it had begun
                 raise SealFault("start", errno.EINTR)
     except BaseException as error:
-        _give_up(pair, pid, [*facts.values(), *opened, listener] if facts else [])
+        _give_up(
+            pair, pid, [*facts.values(), *opened, listener, *([questions] if questions >= 0 else [])] if facts else []
+        )
         if isinstance(error, TimeoutError):
             raise SealFault("start", errno.ETIMEDOUT) from error
         raise
@@ -226,11 +235,11 @@ def _first(
         sockets = mounts.host_sockets()
         home = program.environment.get("HOME", "")
         namespaces.enter(pids=level.pids, map_ids=(lambda: _ask(pair, b"map")) if os.geteuid() == 0 else None)
-        _show_in(pair, address, program.openings)
+        _show_in(pair, address, _open_names(), *(_open(program.openings) if program.openings else ()))
         names = program.openings.names if program.openings else {}
         mounts.rearrange(program.view, sockets, home=home, names=names)
     else:
-        _show_in(pair, address, None)
+        _show_in(pair, address)
     pid = os.fork()
     if pid == 0:
         in_child(lambda: _second(program, level, pair, handlers), pair)
@@ -310,19 +319,26 @@ def _third(
     return program.call()
 
 
-def _show_in(pair: _socket.socket, address: str, openings: Openings | None) -> None:
+def _show_in(pair: _socket.socket, address: str, *opened: _socket.socket) -> None:
     """Hand the keeper what lets it see and hear the inside: sockets and open files keep their network namespace."""
     with attempt("keeper"):
         listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         listener.bind(f"\0{address}")
         listener.listen(64)
         facts = [_open_fact(name) for name in _FACTS]
-        opened = _open(openings) if openings else []
         _send(pair, b"made", [listener.fileno(), *facts, *(sock.fileno() for sock in opened)])
         for sock in (listener, *opened):
             sock.close()
         for descriptor in facts:
             os.close(descriptor)
+
+
+def _open_names() -> _socket.socket:
+    """Where names are looked up in this network namespace."""
+    with attempt("names"):
+        sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+        sock.bind(SERVER)
+    return sock
 
 
 def _open(openings: Openings) -> list[_socket.socket]:

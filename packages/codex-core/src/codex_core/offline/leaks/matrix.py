@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from codex_core.errors import CodexError
 from codex_core.offline.leaks.outside import Outside
-from codex_core.offline.leaks.ways import WAYS
+from codex_core.offline.leaks.ways import INHERITED, WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,11 +38,14 @@ class Finding:
         return dict(vars(self))
 
 
-def run(start: Callable[[Sequence[str], Sequence[int]], str], *, away: bool = True) -> tuple[str | None, list[Finding]]:
+def run(
+    start: Callable[[Sequence[str], Sequence[int]], str], *, away: bool = True, inherited: bool = False
+) -> tuple[str | None, list[Finding]]:
     """The level that the attempts ran at, None without a seal, and what came of each.
 
     ``start`` runs a command in a seal and returns its stdout; the descriptors are open and inheritable, for the seal to
-    close. ``away``: also try addresses outside of this machine. CodexError if an attempt is missing from the answer.
+    close. ``away``: also try addresses outside of this machine. ``inherited``: the network was gone before the seal.
+    CodexError if an attempt is missing from the answer.
     """
     with Outside() as outside:
         spec = {**outside.spec, "away": away}
@@ -58,6 +61,7 @@ def run(start: Callable[[Sequence[str], Sequence[int]], str], *, away: bool = Tr
             f"the leak matrix ended before it had tried {missing[0]!r} and {len(missing) - 1} more",
             hint="what it printed to stderr says why",
         )
+    promised = INHERITED if inherited else level or "python"
     findings = []
     for way in expected:
         one = told.get(way.name, {"let": None, "said": absent.get(way.name)})
@@ -67,5 +71,5 @@ def run(start: Callable[[Sequence[str], Sequence[int]], str], *, away: bool = Tr
         if one["let"] is None and not is_open:
             verdict = "not tried"
         text = "it was reached" if is_open else one["said"] if one["let"] is not True else "nothing arrived"
-        findings.append(Finding(way.name, way.about, verdict, str(text), way.is_held_at(level or "python")))
+        findings.append(Finding(way.name, way.about, verdict, str(text), way.is_held_at(promised)))
     return level, findings

@@ -20,13 +20,17 @@ class Way:
     target: Target
     about: str
     open_at: tuple[str, ...] = ("python",)
+    """Names of levels, and INHERITED."""
 
     def is_held_at(self, level: str) -> bool:
         """Whether the seal promises that nothing goes this way."""
         return level not in self.open_at
 
 
-_BELOW_KERNEL = ("python", "nosocket")
+INHERITED = "inherited"
+"""The level kernel where the network was gone before: nothing is promised but that, and what seccomp holds."""
+_BELOW_KERNEL = ("python", "nosocket", INHERITED)
+_SHARED_LOOPBACK = ("python", INHERITED)
 _CLIENTS = {
     "python": "Python's socket module",
     "ctypes": "connect(2) by ctypes",
@@ -40,15 +44,15 @@ _CLIENTS = {
 
 WAYS = (
     *(
-        Way(f"{name} to loopback", "tcp", f"{about}, to a server on the host's 127.0.0.1")
+        Way(f"{name} to loopback", "tcp", f"{about}, to a server on the host's 127.0.0.1", _SHARED_LOOPBACK)
         for name, about in _CLIENTS.items()
     ),
     *(Way(f"{name} away", "away", f"{about}, to an address elsewhere") for name, about in _CLIENTS.items()),
-    Way("tcp over ipv6", "tcp6", "to a server on the host's ::1"),
-    Way("udp", "udp", "a datagram to the host's 127.0.0.1"),
-    Way("udp over ipv6", "udp6", "a datagram to the host's ::1"),
+    Way("tcp over ipv6", "tcp6", "to a server on the host's ::1", _SHARED_LOOPBACK),
+    Way("udp", "udp", "a datagram to the host's 127.0.0.1", _SHARED_LOOPBACK),
+    Way("udp over ipv6", "udp6", "a datagram to the host's ::1", _SHARED_LOOPBACK),
     Way("udp away", "away", "a datagram to an address elsewhere"),
-    Way("tcp fast open", "tcp", "data in the first packet, without connect(2)"),
+    Way("tcp fast open", "tcp", "data in the first packet, without connect(2)", _SHARED_LOOPBACK),
     Way("tcp fast open away", "away", "data in the first packet, to an address elsewhere"),
     Way("mptcp", "tcp", "a socket of multipath TCP"),
     Way("raw", "inside", "a raw socket of IP"),
