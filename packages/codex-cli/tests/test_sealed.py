@@ -277,10 +277,13 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 
 def test_a_signal_at_any_moment_of_the_start_ends_it(mark: Mark) -> None:
     for number in range(30):
-        with subprocess.Popen([*SEALED, "sleep", "1000", mark], stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            [*SEALED, "sh", "-c", "sleep 1000; true", mark], stderr=subprocess.PIPE, text=True
+        ) as process:
             time.sleep(number / 300)
             process.terminate()
-            assert process.wait(20) in {143, -signal.SIGTERM}  # the second before Codex has begun to listen
+            _, err = process.communicate(timeout=20)
+            assert process.returncode in {143, -signal.SIGTERM}, err  # the second before Codex has begun to listen
     assert mark.ends()
 
 
@@ -333,6 +336,19 @@ def test_inside_a_seal_the_level_is_kernel_inherited_and_the_outer_keeper_record
     assert err.count("no rule allows connect of https://198.51.100.7:443/") == 3  # the traceback, and both keepers
     (entry,) = ledger.read(tmp_path / "state/codex/ledger.ndjson")
     assert entry.body["url"] == "https://198.51.100.7:443/"
+
+
+def test_a_keeper_inside_another_tells_it_how_often_each_decision_was_made(codex: Codex, tmp_path: Path) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    code = """
+import contextlib, socket
+for _ in range(25):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("198.51.100.7", 443))
+"""
+    assert codex("sealed", "--", *SEALED, sys.executable, "-c", code, env=state)[0] == 0
+    entries = list(ledger.read(tmp_path / "state/codex/ledger.ndjson"))
+    assert sum(int(str(entry.body.get("times", 1))) for entry in entries) == 25
 
 
 def without_namespaces(*words: str) -> subprocess.CompletedProcess[str]:

@@ -167,6 +167,26 @@ def test_a_decision_that_is_made_again_and_again_is_counted_from_the_eleventh_ti
     assert recorder.refused == 25
 
 
+def test_further_different_decisions_are_counted_together() -> None:
+    told: list[tuple[str, Mapping[str, object]]] = []
+    recorder = Recorder("s", lambda: POLICY, lambda kind, body: told.append((kind, body)))
+    for number in range(5000):
+        claim = {**REFUSAL.to_json(), "url": f"https://b.example:443/{number}"}
+        assert json.loads(recorder.answer(json.dumps({"decision": claim}).encode())) == {"recorded": True}
+    recorder.conclude()
+    assert [kind for kind, _ in told] == ["decision"] * 4096 + ["more"]
+    assert told[-1][1] == {"stage": "s", "times": 904, "reported": True}
+    assert (recorder.refused, len(recorder.decisions)) == (5000, 4096)
+
+
+@pytest.mark.parametrize("times", [0, -1, 10**9, True, "2", 1.5])
+def test_a_decision_is_made_a_number_of_times(times: object) -> None:
+    recorder = quiet()
+    answer = json.loads(recorder.answer(json.dumps({"decision": REFUSAL.to_json(), "times": times}).encode()))
+    assert answer["error"]["code"] == "usage.invalid"
+    assert recorder.refused == 0
+
+
 @every_level
 def test_a_program_that_wants_too_many_connections_is_hung_up_on_and_heard_again(level: Level) -> None:
     def crowd() -> int:

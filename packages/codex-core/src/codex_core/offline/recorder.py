@@ -36,7 +36,9 @@ class Recorder:
         self.broker_lost = False
         self.names: dict[str, int] = {}
         self._append = append
-        self._times: dict[tuple[Decision, bool], int] = {}
+        self._counts: dict[tuple[Decision, bool], _Count] = {}
+        self._uncounted = {True: 0, False: 0}
+        """Further Decisions, those that are claims and the others."""
         self._policy_text = ""
         self._grants: dict[tuple[str, ...], dict[str, int]] = {}
 
@@ -48,7 +50,7 @@ class Recorder:
 
         try:
             data = json.loads(message)
-            answer = self._policy_answer(data["from"]) if "get" in data else self._record(data["decision"])
+            answer = self._policy_answer(data["from"]) if "get" in data else self._record(data)
             return json.dumps(answer).encode()
         except CodexError as error:
             return json.dumps({"error": error.problems[0].to_json()}).encode()
@@ -100,15 +102,18 @@ class Recorder:
 
     def conclude(self) -> None:
         """The program has ended: what was counted goes into the ledger."""
-        if not self._times and not self._grants and not self.names:
+        if not self._counts and not self._grants and not self.names:
             return  # as most programs: nothing is imported at their end
         from codex_core.errors import LedgerUnavailable
 
         try:
-            for (decision, reported), times in self._times.items():
-                if times > _EACH:
-                    counted = {"times": times - _EACH, **({"reported": True} if reported else {})}
+            for (decision, reported), count in self._counts.items():
+                if count.made > count.written:
+                    counted = {"times": count.made - count.written, **_claim(reported)}
                     self._write("repeated", {**decision.to_json(), **counted})
+            for reported, times in self._uncounted.items():
+                if times:
+                    self._write("more", {"stage": self.stage, "times": times, **_claim(reported)})
             for (rule, origin, verb), counts in self._grants.items():
                 named = {"stage": self.stage, "rule": rule, "origin": origin, "verb": verb}
                 self._write("grant", {**named, **counts, "policy": self.policy().digest})
@@ -117,15 +122,17 @@ class Recorder:
         except LedgerUnavailable:
             return  # it is noted as the fault
 
-    def _record(self, body: Mapping[str, Any]) -> dict[str, object]:  # Any: members of a Decision, checked here
+    def _record(self, data: Mapping[str, Any]) -> dict[str, object]:  # Any: what the program says, checked here
         from codex_core.members import from_members
         from codex_core.policy import Decision
 
-        decision = from_members(Decision, body)
+        decision, times = from_members(Decision, data["decision"]), data.get("times", 1)
         texts = (decision.reason, decision.url, decision.stage, decision.rule or "", decision.policy)
         if not all(map(str.isprintable, texts)):  # they would steer the terminal that shows them
             raise ValueError("a Decision is one line")
-        self._keep(decision, reported=True, lasting=True)
+        if type(times) is not int or not 0 < times < _MOST_AT_ONCE:
+            raise ValueError("a Decision is made some times")
+        self._keep(decision, reported=True, lasting=True, times=times)
         return {"recorded": True}
 
     def _would_decide(self, decision: Decision) -> bool:
@@ -137,20 +144,26 @@ class Recorder:
         request = Request(decision.verb, decision.url, decision.stage)
         return decide(self.policy(), request, now=datetime.now(UTC)).same_answer(decision)
 
-    def _keep(self, decision: Decision, *, reported: bool, lasting: bool) -> None:
+    def _keep(self, decision: Decision, *, reported: bool, lasting: bool, times: int = 1) -> None:
         """Write a Decision down, each of the first few times that it is made, and count it from then on.
 
         One that is ``lasting`` would be the same whenever the policy is asked again.
         """
-        key = decision, reported
-        times = self._times[key] = self._times.get(key, 0) + 1
-        if times <= _EACH:
-            self._write("decision", {**decision.to_json(), **({"reported": True} if reported else {})})
+        if not decision.allowed:
+            self.refused += times
+            self.last_refusal = decision
+        count = self._counts.get((decision, reported))
+        if count is None:
+            if len(self._counts) >= _MOST_DECISIONS:  # neither memory nor disk is there for all that can be asked for
+                self._uncounted[reported] += times
+                return
+            count = self._counts[decision, reported] = _Count()
+        count.made += times
+        if count.written < _EACH:
+            count.written += 1
+            self._write("decision", {**decision.to_json(), **_claim(reported)})
         if lasting:
             self.decisions[decision] = None
-        if not decision.allowed:
-            self.refused += 1
-            self.last_refusal = decision
 
     def _count(self, data: Mapping[str, Any]) -> None:  # Any: what the broker says
         counts = self._grants.setdefault(tuple(data["moved"]), {"connections": 0, "sent": 0, "received": 0})
@@ -168,14 +181,34 @@ class Recorder:
             raise
 
 
+class _Count:
+    """How often a Decision was made, and how often that was written down."""
+
+    __slots__ = ("made", "written")
+
+    def __init__(self) -> None:
+        self.made = self.written = 0
+
+
+def _claim(reported: bool) -> dict[str, bool]:
+    return {"reported": True} if reported else {}
+
+
 _PAGE = 16384
 """Characters of the policy's JSON in one message, in which each may become two."""
 _REVERSE = ".arpa"
 """What the names end with that ask who has an address: nobody goes anywhere by them."""
+_MOST_DECISIONS = 4096
+"""How many different Decisions of one program are written down; further ones are counted together."""
+_MOST_AT_ONCE = 1_000_000_000
 _MOST_NAMES = 256
 """How many names of one program are written down."""
 _EACH = 10
 """How often the same Decision is written down before it is only counted."""
+
+
+_OF_DECISIONS = ("decision", "repeated")
+"""The kinds of entries that are Decisions, which an outer keeper counts itself."""
 
 
 def to_ledger(path: str) -> Callable[[str, Mapping[str, object]], None]:
@@ -193,8 +226,10 @@ def to_ledger(path: str) -> Callable[[str, Mapping[str, object]], None]:
 
         from codex_core.ledger import Ledger
 
+        if reporter is not None and kind in _OF_DECISIONS:
+            members = {name: value for name, value in body.items() if name not in {"reported", "times"}}
+            reporter.report(members, times=body.get("times", 1))
         if reporter is not None:
-            reporter.report({name: value for name, value in body.items() if name not in {"reported", "times"}})
             return
         if not opened:
             opened.append(Ledger(path))

@@ -44,9 +44,9 @@ class Reporter:
         """Have ``decision`` recorded; LedgerUnavailable if it is not."""
         self.report(decision.to_json())
 
-    def report(self, body: Mapping[str, object]) -> None:
-        """Have the Decision recorded whose members ``body`` holds; LedgerUnavailable if it is not."""
-        self._ask({"decision": dict(body)})
+    def report(self, body: Mapping[str, object], *, times: object = 1) -> None:
+        """Have a Decision, given by its members, recorded as made so many times; LedgerUnavailable if it is not."""
+        self._ask({"decision": dict(body), "times": times})
 
     def _ask(self, message: Mapping[str, object]) -> dict[str, Any]:  # Any: what the keeper answers
         import json
