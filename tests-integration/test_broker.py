@@ -124,7 +124,7 @@ class Sealed:
     """``sealed(rules, "curl", ...)``: a command in a seal, with these rules, on a host that knows HOSTS."""
 
     def __init__(self, folder: Path, etc: Path, authority: Path) -> None:
-        self._folder = folder
+        self._folder, self.hosts = folder, etc / "hosts"
         self._own = ["unshare", "--mount", "sh", "-c", f"mount --bind '{etc}' /etc && exec \"$@\"", "sh"]
         names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT")
         self._environ = {**os.environ, **dict.fromkeys(names, str(authority))}
@@ -651,3 +651,173 @@ def test_silent_slow_and_many_connections_keep_nobody_waiting(plain: Server, sea
     done = sealed(rules, sys.executable, "-c", CROWD, str(plain.port))
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == ["500", "dripping True", "the weights"]
+
+
+CLIENT = """
+import ssl, urllib.request
+from codex_core.storage import ObjectInfo
+class Client:
+    contract = 1
+    def __init__(self, config):
+        self.base = config.url
+    def fetch(self, key):
+        return urllib.request.urlopen(f"{self.base}/{key}").read()
+    async def stat(self, key):
+        return ObjectInfo(key, len(self.fetch(key)))
+    async def scan(self, prefix=""):
+        yield ObjectInfo("weights", len(self.fetch("weights")))
+    async def read(self, key, *, start=0, end=None):
+        yield self.fetch(key)[start:end]
+    async def write(self, key, chunks, *, if_absent=False):
+        raise NotImplementedError
+    async def delete(self, key):
+        raise NotImplementedError
+"""
+
+
+@pytest.mark.parametrize("verbs", [("read", "list"), ("read",)])
+def test_a_built_in_connector_stage_gets_a_tunnel_by_the_verbs_that_its_code_checks(
+    verbs: tuple[str, ...], secure: Server, folder: Path, authority: tuple[ssl.SSLContext, Path]
+) -> None:
+    """And nobody else: not a command, not another stage, and not for what the rule's verbs do not cover."""
+    info = folder / "client-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: client\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[codex.connectors]\nhttps = https_client:Client\n")
+    (folder / "https_client.py").write_text(CLIENT)
+    url = f"https://127.0.0.1:{secure.port}/open"
+    (folder / "codex.toml").write_text(
+        '[pipeline]\nname = "p"\n'
+        + rule(f"{url}/**", *verbs, name="hub")
+        + f'[stores.m]\nurl = "{url}"\n'
+        + '[stages.pulled]\nuses = "connectors.pull"\nwith = { from = "store://m" }\noutputs = ["pulled"]\n'
+        + f'[stages.other]\ncommand = "curl -sS {url}/weights > other"\noutputs = ["other"]\n'
+    )
+    environ = {**os.environ, "SSL_CERT_FILE": str(authority[1]), "PYTHONPATH": str(folder)}
+    for stage in ("pulled", "other"):
+        subprocess.run(
+            [sys.executable, "-m", "codex_cli", "run", "--only", stage],
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            check=False,
+        )
+    if "list" in verbs:
+        assert (folder / "pulled/weights").read_text() == "the weights"
+        assert set(secure.asked) == {f"GET /open/weights of 127.0.0.1:{secure.port}"}
+    else:
+        assert not (folder / "pulled").exists()
+        assert secure.asked == []
+    assert not (folder / "other").exists()
+    refused = {(body["stage"], body["verb"]) for body in entries(folder, "decision") if body["verdict"] == "refuse"}
+    assert refused == {("other", "connect"), *([] if "list" in verbs else [("pulled", "list")])}
+
+
+def test_a_name_keeps_the_addresses_that_it_had_first(plain: Server, sealed: Sealed, folder: Path) -> None:
+    """The name server says something else later, in the same run: to this machine's other address."""
+    with Server.__new__(Server) as other:
+        http.server.ThreadingHTTPServer.__init__(
+            other, ("127.0.0.2", plain.port), lambda *words: Handler(*words, directory=str(folder))
+        )
+        other.asked = []
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        code = f"""
+import os, time, urllib.request
+url = "http://hub.example:{plain.port}/open/weights"
+print(urllib.request.urlopen(url).read().decode(), flush=True)
+open("used", "w").close()
+while os.path.exists("used"):
+    time.sleep(0.05)
+print(urllib.request.urlopen(url).read().decode())
+"""
+        rules = rule(f"http://hub.example:{plain.port}/**", "read") + rule(
+            f"http://127.0.0.0/8:{plain.port}/**", "read"
+        )
+        with sealed.start(rules, sys.executable, "-c", code) as keeper:
+            while not (folder / "used").exists():
+                time.sleep(0.05)
+            sealed.hosts.write_text("127.0.0.1 localhost\n127.0.0.2 hub.example\n")
+            (folder / "used").unlink()
+            out, err = keeper.communicate()
+        other.shutdown()
+    assert (keeper.returncode, out) == (0, "the weights\nthe weights\n"), err
+    assert (len(plain.asked), other.asked) == (2, [])
+
+
+@pytest.mark.parametrize("more", ["expires = 2020-01-31", 'stages = ["cli"]'])
+@pytest.mark.parametrize("host", ["127.0.0.1", "hub.example", "one.wide.example"])
+def test_over_https_an_expired_rule_and_another_stage_s_open_nothing(
+    more: str, host: str, secure: Server, sealed: Sealed
+) -> None:
+    named = "*.wide.example" if host == "one.wide.example" else host
+    rules = rule(f"https://{named}:{secure.port}/**", "connect", more=more)
+    rules += rule("http://127.0.0.3:9/**", "read")  # so that there is a broker
+    assert sealed(rules, "curl", "-sS", f"https://{host}:{secure.port}/open/weights").returncode != 0
+    assert secure.asked == []
+
+
+def test_over_https_a_redirect_and_a_name_that_leads_here_open_nothing(
+    plain: Server, secure: Server, sealed: Sealed, folder: Path
+) -> None:
+    rules = rule(f"https://localhost:{secure.port}/**", "connect") + rule(
+        f"https://127.0.0.1:{secure.port}/**", "connect"
+    )
+    target = f"https://localhost:{plain.port}/closed"
+    done = sealed(rules, "curl", "-sSL", f"https://localhost:{secure.port}/redirect?{target}")
+    assert done.returncode != 0
+    assert plain.asked == []
+    rules = rule(f"https://hub.example:{secure.port}/**", "connect")
+    assert sealed(rules, "curl", "-sS", f"https://hub.example:{secure.port}/").returncode != 0
+    assert "which is no public address" in str(entries(folder, "decision")[-1]["reason"])
+
+
+def test_a_broker_that_is_killed_in_a_run_fails_the_stage_and_says_so(
+    plain: Server, sealed: Sealed, folder: Path
+) -> None:
+    url = f"http://127.0.0.1:{plain.port}/open/weights"
+    command = f"curl -sSf {url} > o; touch used; while test -e used; do sleep 0.05; done; curl -sS {url}"
+    (folder / "codex.toml").write_text(
+        '[pipeline]\nname = "p"\n'
+        + rule(f"http://127.0.0.1:{plain.port}/**", "read", name="hub")
+        + f'[stages.s]\ncommand = "{command}"\noutputs = ["o", "used"]\n'
+    )
+    words = [sys.executable, "-m", "codex_cli", "run", "--json"]
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        while not (used := list(folder.glob(".codex/staging/*/*/used"))):
+            time.sleep(0.05)
+        os.kill(broker_of(run.pid), signal.SIGKILL)
+        used[0].unlink()
+        out, _ = run.communicate()
+    assert run.returncode == 1
+    (stage,) = json.loads(out)["stages"]
+    assert stage["state"] == "failed"
+    assert "the broker was ended while stage 's' ran, and from then on everything was refused" in stage["why"]
+
+
+HALF = """
+import socket, sys
+port = int(sys.argv[1])
+for where in (("127.77.0.1", 3128), ("127.0.0.1", port)):
+    sock = socket.create_connection(where)
+    target = "/open/weights" if where[1] == port else f"http://127.0.0.1:{port}/open/weights"
+    sock.sendall(f"GET {target} HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\n\\r\\n".encode())
+    sock.shutdown(socket.SHUT_WR)
+    print(b"".join(iter(lambda: sock.recv(65536), b"")).rpartition(b"\\r\\n")[2].decode())
+    early = socket.create_connection(where)
+    early.sendall(b"GET ")
+    early.shutdown(socket.SHUT_WR)
+    try:
+        print(early.recv(10))
+    except ConnectionResetError:
+        print("reset")
+    gone = socket.create_connection(where)
+    gone.sendall(f"GET {target} HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\n\\r\\n".encode())
+    gone.close()
+"""
+
+
+def test_a_connection_that_is_closed_half_way_is_served_as_far_as_it_was_asked_for(
+    plain: Server, sealed: Sealed, rules: str
+) -> None:
+    done = sealed(rules, sys.executable, "-c", HALF, str(plain.port))
+    assert done.stdout.splitlines() == ["the weights", "reset"] * 2, done.stderr

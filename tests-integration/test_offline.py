@@ -126,6 +126,15 @@ def test_what_native_code_tried_is_counted_in_the_record_and_told_where_it_faile
     )
 
 
+def test_what_native_code_tried_is_told_where_the_stage_came_through_all_the_same(codex: Codex, folder: Path) -> None:
+    write(folder, '[stages.n]\ncommand = "getent hosts files.example; echo > o"\noutputs = ["o"]\n')
+    answer = codex("run", "--json", str(folder))
+    (stage,) = answer.json["stages"]
+    assert (answer.exit, stage["state"]) == (0, "ran")
+    assert "it looked up files.example, and a seal knows no name of a host that no rule names" in stage["why"]
+    assert [entry.kind for entry in ledger.read(folder / ".codex/ledger.ndjson")] == ["lookup"]
+
+
 def test_each_stage_has_its_own_processes_loopback_and_abstract_sockets(codex: Codex, folder: Path) -> None:
     steps = """
 import os, socket, time

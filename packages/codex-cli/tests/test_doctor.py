@@ -124,7 +124,7 @@ def test_cache_folder_that_cannot_be_made_is_told() -> None:
 
 def test_checks_are_shown_in_columns_with_their_hints_below() -> None:
     checks = [Check("a", "ok", "fine"), Check("longer", "fail", "bad", "mend it")]
-    assert describe_checks(Guard("python", "why", ()), checks).splitlines() == [
+    assert describe_checks(Guard("python", False, "why", ()), checks).splitlines() == [
         "guard level: python",
         "  why",
         "",

@@ -9,18 +9,12 @@ import select
 import signal
 import sys
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
-
-class Mark(Protocol):
-    """What the fixture ``mark`` gives."""
-
-    def processes(self) -> list[int]: ...
-
-    def ends(self) -> bool: ...
-
+if TYPE_CHECKING:
+    from conftest import Mark
 
 SEALED = [sys.executable, "-P", "-m", "codex_cli", "sealed", "--"]
 COMMAND = " ".join(SEALED)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from codex_core.config import read_layer
 from codex_core.digest import canonical_json
 from codex_core.errors import ConfigError, UrlError
-from codex_core.policy import VERBS, Decision, Layer, Policy, Request, Rule, decide
+from codex_core.policy import CONNECTOR, VERBS, Decision, Layer, Policy, Request, Rule, decide
 from codex_core.toml import parse_toml
 from codex_core.urls import parse_url
 
@@ -167,6 +167,21 @@ def test_connect_is_granted_by_connect_alone_and_denied_by_any_deny_there() -> N
     assert decide(_policy(narrow), request, now=NOW).allowed
     deny = _rule(id="d", verbs=("delete",), url="https://h.example:443/other")
     assert decide(_policy(narrow, deny=(deny,)), request, now=NOW).rule == "d"
+
+
+def test_code_that_checks_verb_and_path_itself_may_connect_by_any_rule() -> None:
+    rule = Rule("a", "https://h:9/models/**", ("read",), stages=("s",))
+    request = Request("connect", "https://h:9/", "s", CONNECTOR)
+    assert decide(Policy((Layer("t", (rule,)),)), request, now=NOW).rule == "a"
+    refused = [
+        (Policy((Layer("t", (rule,)),)), replace(request, actor="program")),
+        (Policy((Layer("t", (rule,)),)), replace(request, stage="other")),
+        (Policy((Layer("t", (rule,)),)), replace(request, url="https://h:8/")),
+        (Policy((Layer("t", (replace(rule, expires=date(2020, 1, 1)),)),)), request),
+        (Policy((Layer("t", (rule,)), Layer("site", locked=True))), request),
+        (Policy((Layer("t", (rule,), (Rule("d", "https://h:9/secret", ("read",)),)),)), request),
+    ]
+    assert [decide(policy, asked, now=NOW).verdict for policy, asked in refused] == ["refuse"] * 6
 
 
 def test_locked_layer_must_allow_as_well() -> None:

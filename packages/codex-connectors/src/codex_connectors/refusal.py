@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from codex_core.errors import ConfigError, ConnectorMissing, PolicyRefused
-from codex_core.policy import Request, decide
+from codex_core.policy import CONNECTOR, Request, decide
 from codex_core.storage import check_key
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Judge:
 
     def require(self, verb: Verb, url: str) -> None:
         """PolicyRefused unless the policy allows this request."""
-        decision = decide(self.policy, Request(verb, url, self.stage, "connector"), now=self.now())
+        decision = decide(self.policy, Request(verb, url, self.stage, CONNECTOR), now=self.now())
         self.record(decision)
         if not decision.allowed:
             raise PolicyRefused(decision)

@@ -121,10 +121,17 @@ class Policy:
         return digest_json([layer.to_json() for layer in self.layers])
 
 
+PROGRAM = "program"
+"""The actor that checks nothing itself, as one does that was not written for Codex."""
+CONNECTOR = "connector"
+"""The actor whose code checks verb and path itself before it connects: a built-in connector stage, or codex store."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One wish to reach an endpoint: ``url`` in any spelling, ``actor`` who asks, ``stage`` on whose behalf.
 
+    A tunnel hides verb and path. So ``connect`` is allowed by a rule with that verb, and to CONNECTOR by any rule.
     ``scope`` is a pattern of every URL that the same work needs by this verb: a remedy then allows all of it at once.
     """
 
@@ -236,7 +243,9 @@ def _holds(rule: Rule, asked: _Asked) -> bool:
 
 
 def _allows(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
-    return asked.request.verb in rule.verbs and _holds(rule, asked) and _covers(rule, asked, url)
+    verb, actor = asked.request.verb, asked.request.actor
+    named = verb in rule.verbs or (verb == "connect" and actor == CONNECTOR)
+    return named and _holds(rule, asked) and _covers(rule, asked, url)
 
 
 def _covers(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:

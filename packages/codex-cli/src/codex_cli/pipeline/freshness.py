@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from codex_cli.pipeline.job import actor_of
 from codex_cli.pipeline.order import overlap
 from codex_cli.pipeline.records import Identity
 from codex_cli.pipeline.uses import code_digest, load_plug_in, validate_params
@@ -77,7 +78,7 @@ class Today:
         return (
             *_differences(record.identity, self.identity(stage, inputs), refresh=self.refresh),
             *self._changed_outputs(stage, record),
-            *self._changed_decisions(record),
+            *self._changed_decisions(stage, record),
         )
 
     def _sources(self, stage: StageSpec) -> Mapping[str, str | None]:
@@ -119,9 +120,9 @@ class Today:
             if found != digest:
                 yield f"output {name!r} {'is missing' if found is None else 'was changed since it was made'}"
 
-    def _changed_decisions(self, record: Record) -> Iterator[str]:
+    def _changed_decisions(self, stage: StageSpec, record: Record) -> Iterator[str]:
         for before in record.decisions:
-            request = Request(before.verb, before.url, before.stage)
+            request = Request(before.verb, before.url, before.stage, actor_of(stage.uses))
             after = decide(self.pipeline.policy, request, now=self.now, enforced_by=before.enforced_by)
             if not before.same_answer(after):
                 yield f"the policy now answers {before.verb} of {before.url} with {_answer(after.verdict, after.rule)}"

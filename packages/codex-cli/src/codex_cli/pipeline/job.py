@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from codex_core.errors import Problem
 from codex_core.members import from_members
-from codex_core.policy import Decision, Layer, Policy
+from codex_core.policy import CONNECTOR, PROGRAM, Decision, Layer, Policy
 from codex_core.stage import Attestation
 from codex_core.status import TargetConfig
 from codex_core.storage import Fallback, StoreConfig
@@ -42,6 +42,26 @@ class Job:
     history: Mapping[str, Attestation]
     now: datetime
     forced: bool
+
+
+def actor_of(uses: str | None) -> str:
+    """Who asks the policy in a stage that uses this: a connector's code checks verb and path before it connects."""
+    return CONNECTOR if uses in _CONNECTORS else PROGRAM
+
+
+_CONNECTORS = ("connectors.pull", "connectors.push")
+
+
+def uses_of(descriptor: int) -> str:
+    """What the job in a memory file uses."""
+    return str(_read(descriptor)["uses"])
+
+
+def private_copy(descriptor: int) -> int:
+    """A memory file with the same bytes, which nobody else has a descriptor of."""
+    copy = os.memfd_create("job")
+    os.write(copy, os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+    return copy
 
 
 @dataclass

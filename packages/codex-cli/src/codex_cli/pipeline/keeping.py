@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from codex_cli.answers import outcome
+from codex_cli.pipeline.job import actor_of, private_copy, uses_of
 from codex_cli.pipeline.stage_process import run_forked
 from codex_cli.pipeline.starter import SIGNAL, START, Ending, Starter, signal_name, write_ending
 from codex_cli.pipeline.state import StateFolder
@@ -37,6 +38,7 @@ from codex_core.offline.probe import settle
 from codex_core.offline.recorder import Recorder, to_ledger
 from codex_core.offline.reporter import ADDRESS, LEVEL, Reporter
 from codex_core.offline.seal import Program, execute
+from codex_core.policy import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -129,7 +131,9 @@ class StageKeeper:
                 writable=request["writable"],
                 temporary=environment["TMPDIR"],
             ),
-            openings=openings_for(self._policy, request["stage"], datetime.now(UTC).date()),
+            openings=openings_for(
+                self._policy, request["stage"], datetime.now(UTC).date(), actor=_actor(request, files)
+            ),
             output=log,
             handed=files,
             own_group=True,
@@ -181,6 +185,16 @@ def keeper_beside(file: Path, policy: Policy, *, required: str) -> Iterator[Star
     finally:
         ours.close()
         os.waitpid(pid, 0)
+
+
+def _actor(request: Mapping[str, Any], files: Sequence[int]) -> str:  # Any: JSON of Starter.start
+    """Who runs as the stage. What is told of its job stays true: from now on the runner cannot change it."""
+    if request["command"] is not None:
+        return PROGRAM
+    job = private_copy(files[0])
+    os.dup2(job, files[0])
+    os.close(job)
+    return actor_of(uses_of(files[0]))
 
 
 def _call(request: Mapping[str, Any], files: Sequence[int]) -> Callable[[], int]:  # Any: JSON of Starter.start

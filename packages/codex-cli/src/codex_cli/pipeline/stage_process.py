@@ -17,7 +17,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from codex_cli.pipeline.job import Job, Result, read_job, write_result
+from codex_cli.pipeline.job import Job, Result, actor_of, read_job, write_result
 from codex_cli.pipeline.uses import function_file, is_function, load_stage, validate_params
 from codex_core.errors import CodexError, PolicyRefused, Problem
 from codex_core.offline import guard
@@ -61,7 +61,7 @@ def run_job(job_file: int, result_file: int) -> int:
 
 def _run(job: Job, result: Result) -> None:
     record = Reporter(os.environ[ADDRESS]).record
-    guard.install(job.policy, stage=job.stage, actor="stage", record=record, now=lambda: datetime.now(UTC))
+    guard.install(job.policy, stage=job.stage, actor=actor_of(job.uses), record=record, now=lambda: datetime.now(UTC))
     stage = load_stage(job.uses, job.root)
     if is_function(job.uses):
         _let_children_import(function_file(job.uses, job.root), job.folder.with_name("code"))

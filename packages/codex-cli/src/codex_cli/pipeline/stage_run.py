@@ -258,7 +258,10 @@ class StageRun:
         if result.refusal is not None:
             return (f"refused, and recorded: {result.refusal.reason}",)
         refused = sum(not decision.allowed for decision in self._ending.decisions)
-        return (f"the policy refused {refused} of its requests (codex ledger show)",) if refused else ()
+        if refused:
+            return (f"the policy refused {refused} of its requests (codex ledger show)",)
+        tries = describe_tries(self._ending.names, self._ending.attempts)
+        return (f"it {tries}",) if tries else ()
 
     def _record(self, result: Result, outputs: dict[str, str]) -> Record:
         sources = {**self._identity.sources, **result.sources}

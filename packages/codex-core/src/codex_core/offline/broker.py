@@ -2,8 +2,8 @@
 
 It is a process of its own beside the keeper, which forks it when a program first knocks. It accepts on sockets that
 listen inside the seal. Behind a door, and by CONNECT at the proxy, it opens a tunnel: that hides verb and path, so it
-takes a rule whose verbs include ``connect``. A plain HTTP request is judged by its verb and its URL, one for each
-connection. No redirect is followed: the program asks again.
+takes a rule whose verbs include ``connect``, or a connector's code inside, which checks both itself. A plain HTTP
+request is judged by its verb and its URL, one for each connection. No redirect is followed: the program asks again.
 
 Names are looked up here, outside, once for the run. An answer that leads to this machine or to a private network is
 taken only if a rule names that address.
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from codex_core.policy import Policy, Verb
     from codex_core.urls import RequestUrl
 
-ACTOR = "broker"
 _MOST_CONNECTIONS = 512
 _STACK = 256 * 1024
 _HEAD, _LOOK_UP, _CONNECT, _IDLE, _LINGER = 10.0, 10.0, 15.0, 600.0, 1.0
@@ -93,10 +92,10 @@ class Line:
 
 
 class Broker:
-    """Serves the connections out of one seal, as ``stage``, by ``policy``."""
+    """Serves the connections out of one seal, which ``actor`` makes as ``stage``, by ``policy``."""
 
-    def __init__(self, policy: Policy, stage: str, line: Line) -> None:
-        self._policy, self._stage, self._line = policy, stage, line
+    def __init__(self, policy: Policy, stage: str, actor: str, line: Line) -> None:
+        self._policy, self._stage, self._actor, self._line = policy, stage, actor, line
         self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         self._found: dict[str, list[str]] = {}
         self._granted: set[Grant] = set()
@@ -297,7 +296,8 @@ class Broker:
         return [rule for layer in self._policy.layers for rule in layer.allows.covering(url)]
 
     def _decide(self, verb: Verb, url: str) -> Decision:
-        return decide(self._policy, Request(verb, url, self._stage, ACTOR), now=datetime.now(UTC), enforced_by="broker")
+        request = Request(verb, url, self._stage, self._actor)
+        return decide(self._policy, request, now=datetime.now(UTC), enforced_by="broker")
 
     def _refuse(self, verb: Verb, url: str, reason: str, remedy: str | None) -> NoReturn:
         decision = Decision("refuse", None, reason, remedy, url, verb, self._stage, self._policy.digest, "broker")
@@ -321,7 +321,14 @@ class Broker:
 
 
 def run(
-    listeners: Mapping[int, Door | None], policy: Policy, stage: str, *, pair: socket.socket, over: int, parent: int
+    listeners: Mapping[int, Door | None],
+    policy: Policy,
+    *,
+    stage: str,
+    actor: str,
+    pair: socket.socket,
+    over: int,
+    parent: int,
 ) -> None:
     """Be the broker of a seal, in a process that the keeper ``parent`` has forked for it.
 
@@ -344,7 +351,7 @@ def run(
     linux.close_all_but((0, 1, 2, pair.fileno(), over, *listeners))
     threading.stack_size(_STACK)
     pair.settimeout(None)
-    Broker(policy, stage, Line(pair)).serve(listeners, over)
+    Broker(policy, stage, actor, Line(pair)).serve(listeners, over)
 
 
 def _read_head(connection: socket.socket) -> tuple[Head, bytes]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from codex_core.errors import ConfigError
 from codex_core.offline.openings import MOST, Openings
+from codex_core.policy import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +34,11 @@ class Door:
     address: str
 
 
-def openings_for(policy: Policy, stage: str, today: date) -> Openings | None:
-    """The proxy and the doors of ``stage``; None if no rule allows it anything. ConfigError if there are too many."""
+def openings_for(policy: Policy, stage: str, today: date, *, actor: str = PROGRAM) -> Openings | None:
+    """The proxy and the doors of ``stage``; None if no rule allows it anything. ConfigError if there are too many.
+
+    ``actor`` is what runs as the stage.
+    """
     rules = _rules_for(policy, stage, today)
     if not rules:
         return None
@@ -59,6 +63,7 @@ def openings_for(policy: Policy, stage: str, today: date) -> Openings | None:
             "NO_PROXY": _DIRECT,
             "NODE_USE_ENV_PROXY": "1",
         },
+        actor=actor,
     )
 
 

@@ -248,9 +248,8 @@ class _Attendance:
     def _start_broker(self) -> None:
         """A program knocks for the first time. From now on the listeners are the broker's: with it, they are gone."""
         assert self._openings is not None  # they are what was knocked at
-        policy, stage = self._recorder.policy(), self._recorder.stage
         listeners = dict(zip(self._seal.opened, self._openings.doors, strict=True))
-        self._broker = _BrokerProcess(listeners, policy, stage)
+        self._broker = _BrokerProcess(listeners, self._recorder, self._openings.actor)
         for descriptor in listeners:
             self._keeper.unwatch(descriptor)
             os.close(descriptor)
@@ -279,13 +278,14 @@ class _Attendance:
 class _BrokerProcess:
     """The process of a broker; ``pair`` brings what it says, and then its end."""
 
-    def __init__(self, listeners: Mapping[int, Door | None], policy: Policy, stage: str) -> None:
+    def __init__(self, listeners: Mapping[int, Door | None], recorder: Recorder, actor: str) -> None:
+        policy = recorder.policy()
         self.pair, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         over, self._over = os.pipe2(os.O_CLOEXEC)
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
-            seal.in_child(lambda: _serve_out(listeners, policy, stage, theirs, over, parent))
+            seal.in_child(lambda: _serve_out(listeners, policy, recorder.stage, actor, theirs, over, parent))
         theirs.close()
         os.close(over)
 
@@ -319,14 +319,20 @@ class _BrokerProcess:
 
 
 def _serve_out(
-    listeners: Mapping[int, Door | None], policy: Policy, stage: str, pair: _socket.socket, over: int, parent: int
+    listeners: Mapping[int, Door | None],
+    policy: Policy,
+    stage: str,
+    actor: str,
+    pair: _socket.socket,
+    over: int,
+    parent: int,
 ) -> int:
     import socket
 
     from codex_core.offline import broker
 
     line = socket.socket(fileno=pair.detach())
-    broker.run(listeners, policy, stage, pair=line, over=over, parent=parent)
+    broker.run(listeners, policy, stage=stage, actor=actor, pair=line, over=over, parent=parent)
     return 0
 
 

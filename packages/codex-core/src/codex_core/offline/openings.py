@@ -17,10 +17,10 @@ class Openings:
 
     ``listeners`` are addresses and ports, ``doors`` what is served at each of them, None for the proxy; ``addresses``
     are those that loopback does not have by itself; ``names`` have the address of each; ``environment`` is what a
-    program needs to be told.
+    program needs to be told. ``actor`` is who asks the broker, as a Request has it.
     """
 
-    __slots__ = ("addresses", "doors", "environment", "listeners", "names")
+    __slots__ = ("actor", "addresses", "doors", "environment", "listeners", "names")
 
     def __init__(
         self,
@@ -30,6 +30,8 @@ class Openings:
         addresses: Sequence[str],
         names: Mapping[str, str],
         environment: Mapping[str, str],
+        actor: str,
     ) -> None:
+        self.actor = actor
         self.listeners, self.doors, self.addresses = tuple(listeners), tuple(doors), tuple(addresses)
         self.names, self.environment = dict(names), dict(environment)
