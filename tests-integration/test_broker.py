@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -129,17 +129,17 @@ class Sealed:
         names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT")
         self._environ = {**os.environ, **dict.fromkeys(names, str(authority))}
 
-    def __call__(self, rules: str, *words: str) -> subprocess.CompletedProcess[str]:
-        with self.start(rules, *words) as process:
+    def __call__(self, rules: str, *words: str, under: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        with self.start(rules, *words, under=under) as process:
             out, err = process.communicate()
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
-    def start(self, rules: str, *words: str) -> subprocess.Popen[str]:
-        """Start it; the process is the keeper."""
+    def start(self, rules: str, *words: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Start it, ``under`` another command; the process is the keeper."""
         (self._folder / "codex.toml").write_text(f'[pipeline]\nname = "b"\n{rules}')
         sealed = [sys.executable, "-m", "codex_cli", "sealed", "--require-guard", "kernel", "--"]
         return subprocess.Popen(
-            [*self._own, *sealed, *words],
+            [*self._own, *under, *sealed, *words],
             cwd=self._folder,
             env=self._environ,
             stdout=subprocess.PIPE,
@@ -821,3 +821,12 @@ def test_a_connection_that_is_closed_half_way_is_served_as_far_as_it_was_asked_f
 ) -> None:
     done = sealed(rules, sys.executable, "-c", HALF, str(plain.port))
     assert done.stdout.splitlines() == ["the weights", "reset"] * 2, done.stderr
+
+
+def test_a_broker_with_few_descriptors_serves_some_at_a_time(plain: Server, sealed: Sealed, rules: str) -> None:
+    few = (
+        CROWD.replace("range(200)", "range(50)").replace("range(500)", "range(100)").replace("range(20)", "range(100)")
+    )
+    done = sealed(rules, sys.executable, "-c", few, str(plain.port), under=["prlimit", "--nofile=160:160"])
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == ["100", "dripping True", "the weights"]

@@ -168,6 +168,28 @@ def test_ledger_verify_tells_of_damaged_lines_that_were_marked(codex: Codex, led
     assert out.endswith("the chain holds; 1 of the entries mark damaged lines before them\n")
 
 
+def test_a_ledger_whose_end_was_cut_lacks_what_a_record_names(codex: Codex, tmp_path: Path) -> None:
+    root = tmp_path / "cut"
+    root.mkdir()
+    command = "getent hosts a.example; getent hosts b.example; echo > o"
+    (root / "codex.toml").write_text(f'[pipeline]\nname = "p"\n[stages.s]\ncommand = "{command}"\noutputs = ["o"]\n')
+    assert codex("run", cwd=root)[0] == 0
+    assert codex("ledger", "verify", cwd=root)[0] == 0
+    ledger = root / ".codex/ledger.ndjson"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(lines[0])
+    code, out, err = codex("ledger", "verify", "--json", cwd=root)
+    assert (code, json.loads(out)["entries"], json.loads(out)["bad_line"]) == (4, 1, 2)
+    assert err == (
+        f"{ledger}: the record of stage 's' knows an entry 2, and there are 1 here; entries were cut off, or the chain"
+        " was written anew\n"
+    )
+    Ledger(ledger).append("note", {}, at=datetime(2026, 1, 1, tzinfo=UTC))
+    code, _, err = codex("ledger", "verify", str(ledger))
+    assert code == 4
+    assert "and it is another one here" in err
+
+
 def test_damaged_ledger_ends_with_4_and_its_first_bad_line(codex: Codex, ledger: Path) -> None:
     lines = ledger.read_text().splitlines(keepends=True)
     ledger.write_text(lines[0] + lines[1].replace("refuse", "allowed"))

@@ -24,10 +24,29 @@ def test_control_characters_of_a_request_do_not_reach_the_terminal() -> None:
     assert text.splitlines()[1:] == ["1      2026-05-04 12:30:00  refuse   -     -      -     a?[2J?b"]
 
 
+def test_what_was_moved_counted_and_looked_up_has_rows_of_its_own() -> None:
+    grant = {"stage": "s", "rule": "hub", "origin": "https://a.example:443", "verb": "connect"}
+    entries = [
+        entry(1, "grant", **grant, connections=1, sent=2, received=30),
+        entry(2, "repeated", verdict="refuse", verb="read", stage="s", url="http://b.example:80/", times=5),
+        entry(3, "lookup", stage="s", name="c.example", times=2),
+    ]
+    assert [line[28:] for line in describe_entries(entries).splitlines()] == [
+        "verdict  verb     stage  rule  url",
+        "allow    connect  s      hub   https://a.example:443  1 connection, 2 bytes out, 30 in",
+        "refuse   read     s      -     http://b.example:80/  5 more times",
+        "refuse   -        s      -     c.example  looked up",
+    ]
+    assert select(entries, verdict="refuse") == entries[1:]
+    assert select(entries, host="*.example") == entries
+    assert select(entries, host="A.example") == entries[:1]
+    assert select(entries, stage="t") == []
+
+
 def test_selection_is_by_verdict_and_then_from_the_end() -> None:
     entries = [
         entry(number, "decision", verdict=verdict) for number, verdict in enumerate(("allow", "refuse", "allow"))
     ]
-    assert select(entries, last=None, verdict=None) == entries
-    assert select(entries, last=2, verdict=None) == entries[1:]
+    assert select(entries) == entries
+    assert select(entries, last=2) == entries[1:]
     assert select(entries, last=1, verdict="refuse") == [entries[1]]

@@ -239,12 +239,18 @@ LedgerFile = Annotated[
 def show(
     file: LedgerFile = None,
     last: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the last N of them.")] = None,
-    verdict: Annotated[
-        str | None, typer.Option(metavar="allow|refuse", help="Only decisions with this verdict.")
+    verdict: Annotated[str | None, typer.Option(metavar="allow|refuse", help="Only what was answered so.")] = None,
+    stage: Annotated[str | None, typer.Option(metavar="STAGE", help="Only what this stage asked for.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Only what was asked of this host; * stands for any letters.")
     ] = None,
     json: Json = False,
 ) -> Reply:
-    """List the decisions that were recorded, the oldest first; exit 4 where the chain breaks."""
+    """List what was decided and done, the oldest first; exit 4 where the chain breaks.
+
+    A refusal is one row each of the first ten times, and then one with how often it came again. What was allowed is one
+    row for each rule, endpoint and verb of a stage, with its bytes.
+    """
     if verdict not in {None, "allow", "refuse"}:
         raise UsageError(f"there is no verdict {verdict!r}", hint="use allow or refuse")
     from codex_cli.ledger_table import describe_entries, select
@@ -258,25 +264,45 @@ def show(
         entries.extend(ledger.read(path) if path.exists() else ())
     except LedgerDamaged as error:
         problems, code = error.problems, error.exit_code
-    chosen = select(entries, last=last, verdict=verdict)
+    chosen = select(entries, last=last, verdict=verdict, stage=stage, host=host)
     return Reply({"entries": [entry.to_json() for entry in chosen]}, describe_entries(chosen), code, problems)
 
 
 @ledger_app.command("verify")
 def verify(file: LedgerFile = None, json: Json = False) -> Reply:
-    """Check every line of a ledger; exit 4 and the first bad line if its chain does not hold."""
+    """Check every line of a ledger; exit 4 and the first bad line if its chain does not hold.
+
+    That of a project must also have the entries that the records of its stages name.
+    """
     from codex_core import ledger
 
     path = _ledger_path(file)
-    report = ledger.verify(path) if path.exists() else ledger.LedgerReport(0, None)
-    body = {"entries": report.entries, "head": report.head, "bad_line": report.bad_line}
+    known = _known_heads(path)
+    heads = {number: head for number, (head, _) in known.items()}
+    report = ledger.verify(path, heads=heads) if path.exists() else ledger.LedgerReport(0, None)
+    body = {"entries": report.entries, "head": report.head, "bad_line": report.bad_line or report.missed}
     text = f"{path}: {report.entries} entries\nhead {report.head or 'none'}"
+    if report.bad_line is None and report.missed is not None:
+        stage = known[report.missed][1]
+        there = "it is another one here" if report.missed <= report.entries else f"there are {report.entries} here"
+        message = f"the record of stage {stage!r} knows an entry {report.missed}, and {there}"
+        problem = Problem(LedgerDamaged.code, message, "entries were cut off, or the chain was written anew", str(path))
+        return Reply(body, text, LedgerDamaged.exit_code, (problem,))
     if report.bad_line is None:
         marked = f"; {report.torn} of the entries mark damaged lines before them" if report.torn else ""
         return Reply(body, f"{text}\nthe chain holds{marked}")
     message = f"the chain does not hold: {report.reason}"
     problem = Problem(LedgerDamaged.code, message, file=str(path), line=report.bad_line)
     return Reply(body, f"{text}, the last good one", LedgerDamaged.exit_code, (problem,))
+
+
+def _known_heads(path: Path) -> dict[int, tuple[str, str]]:
+    """What the records beside a project's ledger say of it."""
+    from codex_cli.pipeline.records import ledger_heads
+    from codex_cli.pipeline.state import StateFolder
+
+    state = StateFolder(path.absolute().parent.parent)
+    return ledger_heads(state) if state.ledger == path.absolute() else {}
 
 
 def _ledger_path(file: Path | None) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from codex_core.digest import canonical_json
 
@@ -12,30 +14,73 @@ if TYPE_CHECKING:
     from codex_core.ledger import LedgerEntry
 
 _HEADINGS = ("entry", "time (UTC)", "verdict", "verb", "stage", "rule", "url")
+_VERDICTS = {"grant": "allow", "lookup": "refuse"}
+"""What is said of entries that are no Decisions: traffic was allowed, and a name that was looked up was not known."""
 
 
 def describe_entries(entries: Sequence[LedgerEntry]) -> str:
-    """The entries as a table, the oldest first; what is no decision shows its kind and its body."""
+    """The entries as a table, the oldest first; what is nobody's wish shows its kind and its body."""
     if not entries:
         return "no entries"
     rows = [_HEADINGS, *(_row(entry) for entry in entries)]
-    decisions = [row for row in rows if len(row) == len(_HEADINGS)]
-    widths = [max(map(len, column)) for column in zip(*decisions, strict=True)]
+    whole = [row for row in rows if len(row) == len(_HEADINGS)]
+    widths = [max(map(len, column)) for column in zip(*whole, strict=True)]
     return "\n".join(_line(row, widths) for row in rows)
 
 
-def select(entries: Iterable[LedgerEntry], *, last: int | None, verdict: str | None) -> list[LedgerEntry]:
-    """The ``last`` (None: all) of ``entries`` that are decisions with this verdict (None: any entry)."""
-    chosen = [entry for entry in entries if verdict is None or entry.body.get("verdict") == verdict]
+def select(
+    entries: Iterable[LedgerEntry],
+    *,
+    last: int | None = None,
+    verdict: str | None = None,
+    stage: str | None = None,
+    host: str | None = None,
+) -> list[LedgerEntry]:
+    """The ``last`` of ``entries`` with this verdict, stage and host, in which ``*`` may stand for any letters."""
+    chosen = [
+        entry
+        for entry in entries
+        if (verdict is None or _verdict(entry) == verdict)
+        and (stage is None or entry.body.get("stage") == stage)
+        and (host is None or fnmatchcase(_host(entry), host.lower()))
+    ]
     return chosen if last is None else chosen[-last:]
+
+
+def _verdict(entry: LedgerEntry) -> object:
+    return entry.body.get("verdict") or _VERDICTS.get(entry.kind)
+
+
+def _host(entry: LedgerEntry) -> str:
+    """The host that an entry is about; empty where it is about none."""
+    url = entry.body.get("url") or entry.body.get("origin")
+    if url is None:
+        return str(entry.body.get("name") or "")
+    try:
+        return urlsplit(str(url)).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _row(entry: LedgerEntry) -> tuple[str, ...]:
     head = (str(entry.seq), entry.at.replace("T", " ").partition(".")[0])
-    if entry.kind != "decision":
-        return (*head, f"{entry.kind} {canonical_json(entry.body).decode()}")
-    names = ("verdict", "verb", "stage", "rule", "url")
-    return (*head, *(_printable(entry.body.get(name)) for name in names))
+    body = entry.body
+    if entry.kind not in {"decision", "repeated", "grant", "lookup"}:
+        return (*head, f"{entry.kind} {canonical_json(body).decode()}")
+    where = body.get("url") or body.get("origin") or body.get("name")
+    cells = (_verdict(entry), body.get("verb"), body.get("stage"), body.get("rule"), where)
+    return (*head, *map(_printable, cells[:-1]), f"{_printable(where)}{_amount(entry)}")
+
+
+def _amount(entry: LedgerEntry) -> str:
+    """How much an entry stands for, if for more than one Decision."""
+    body = entry.body
+    if entry.kind == "grant":
+        connections = f"{body.get('connections')} connection{'' if body.get('connections') == 1 else 's'}"
+        return f"  {connections}, {body.get('sent')} bytes out, {body.get('received')} in"
+    if entry.kind == "repeated":
+        return f"  {body.get('times')} more times"
+    return "  looked up" if entry.kind == "lookup" else ""
 
 
 def _printable(value: object) -> str:

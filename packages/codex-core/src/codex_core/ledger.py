@@ -44,7 +44,8 @@ class LedgerReport:
     """What ``verify`` found: the entries up to the first bad line, the last one's hash, and that line, from 1.
 
     ``bad_line`` and ``reason`` are None if the chain holds. ``reason`` is ``torn`` if the file ends inside a line.
-    ``torn`` counts the entries that mark damaged lines, which do not break the chain.
+    ``torn`` counts the entries that mark damaged lines, which do not break the chain. ``missed`` is the number of the
+    first entry that was noted elsewhere and is another one here, or is not here.
     """
 
     entries: int
@@ -52,6 +53,7 @@ class LedgerReport:
     bad_line: int | None = None
     reason: str | None = None
     torn: int = 0
+    missed: int | None = None
 
 
 class Ledger:
@@ -133,14 +135,21 @@ def read(path: str | os.PathLike[str]) -> Iterator[LedgerEntry]:
         yield found
 
 
-def verify(path: str | os.PathLike[str]) -> LedgerReport:
-    """Check the ledger at ``path`` line by line; its errors are those of ``read``, but for LedgerDamaged."""
+def verify(path: str | os.PathLike[str], *, heads: Mapping[int, str] | None = None) -> LedgerReport:
+    """Check the ledger at ``path`` line by line; its errors are those of ``read``, but for LedgerDamaged.
+
+    ``heads`` are hashes of entries, by their numbers, that were noted elsewhere: with them, a loss of whole entries at
+    the end shows, and a chain that was written anew.
+    """
     entries, head, torn = 0, None, 0
+    missed = set(heads or ())
     for found in _check(path):
         if isinstance(found, Fault):
             return LedgerReport(entries, head, found.line, found.reason, torn)
         entries, head, torn = found.seq, found.hash, torn + (found.kind == TORN)
-    return LedgerReport(entries, head, torn=torn)
+        if heads and heads.get(entries) == head:
+            missed.discard(entries)
+    return LedgerReport(entries, head, torn=torn, missed=min(missed, default=None))
 
 
 def _check(path: str | os.PathLike[str]) -> Iterator[LedgerEntry | Fault]:

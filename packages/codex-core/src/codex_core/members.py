@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -16,10 +17,15 @@ def from_members(kind: type[T], data: Any) -> T:  # Any: JSON
     if not isinstance(data, dict):
         raise TypeError(f"{type(data).__name__} is no object")
     made = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
-    for name, annotation in get_type_hints(kind).items():
+    for name, annotation in _annotations(kind).items():
         if not _fits(getattr(made, name), annotation):
             raise TypeError(f"{name!r} cannot be {getattr(made, name)!r}")
     return made
+
+
+@cache
+def _annotations(kind: type) -> dict[str, Any]:  # Any: as for _fits
+    return get_type_hints(kind)
 
 
 def _fits(value: object, annotation: Any) -> bool:  # Any: a type, a union of some, or a Literal

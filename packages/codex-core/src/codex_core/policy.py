@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from codex_core.errors import ConfigError, UrlError
@@ -23,7 +23,7 @@ from codex_core.rule_index import RuleIndex
 from codex_core.urls import RequestUrl, UrlPattern, parse_pattern, parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
 Verb = Literal["read", "list", "write", "delete", "connect"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
@@ -119,6 +119,11 @@ class Policy:
         from codex_core.digest import digest_json
 
         return digest_json([layer.to_json() for layer in self.layers])
+
+    @lazy
+    def ids(self) -> frozenset[str]:
+        """The ids of all rules."""
+        return frozenset(rule.id for layer in self.layers for rule in (*layer.allow, *layer.deny))
 
 
 PROGRAM = "program"
@@ -216,7 +221,7 @@ class _Asked:
 def _judge(policy: Policy, asked: _Asked, url: RequestUrl) -> Decision:
     where = str(url)
     wish = f"{asked.request.verb} of {where}{_read_as(url)}"
-    for rule in _rules(layer.denies.covering(url) for layer in policy.layers):
+    for rule in chain.from_iterable(layer.denies.covering(url) for layer in policy.layers):
         if _denies(rule, asked, url):
             remedy = f"ask whoever keeps the policy to change the deny rule {rule.id!r}: a deny wins over every allow"
             return asked.answer("refuse", rule, f"rule {rule.id!r} denies {wish}{_because(rule)}", remedy, where)
@@ -225,16 +230,11 @@ def _judge(policy: Policy, asked: _Asked, url: RequestUrl) -> Decision:
             reason = f"the locked policy {layer.origin} does not allow {wish}"
             remedy = f"ask whoever keeps {layer.origin} for this rule:\n{_rule_to_paste(asked, url)}"
             return asked.answer("refuse", None, reason, remedy, where)
-    for rule in _rules(layer.allows.covering(url) for layer in policy.layers):
+    for rule in chain.from_iterable(layer.allows.covering(url) for layer in policy.layers):
         if _allows(rule, asked, url):
             return asked.answer("allow", rule, f"rule {rule.id!r} allows {wish}{_because(rule)}", None, where)
     reason = f"no rule allows {wish} for stage {asked.request.stage!r}{_near_miss(policy, asked, url)}"
     return asked.answer("refuse", None, reason, _rule_to_paste(asked, url), where)
-
-
-def _rules(groups: Iterable[Sequence[Rule]]) -> Iterator[Rule]:
-    for group in groups:
-        yield from group
 
 
 def _holds(rule: Rule, asked: _Asked) -> bool:
@@ -271,7 +271,7 @@ def _because(rule: Rule) -> str:
 
 def _near_miss(policy: Policy, asked: _Asked, url: RequestUrl) -> str:
     """Why the first rule whose URL does match is still not enough; empty if there is none."""
-    for rule in _rules(layer.allows.covering(url) for layer in policy.layers):
+    for rule in chain.from_iterable(layer.allows.covering(url) for layer in policy.layers):
         if not _covers(rule, asked, url):
             continue
         if rule.expires is not None and asked.today > rule.expires:
@@ -299,9 +299,8 @@ def _rule_to_paste(asked: _Asked, url: RequestUrl) -> str:
 
 def _free_id(policy: Policy, url: RequestUrl) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", f"{url.host}-{url.port}").strip("-")
-    taken = {rule.id for layer in policy.layers for rule in (*layer.allow, *layer.deny)}
     numbered = (f"{name}-{number}" for number in count(2))
-    return name if name not in taken else next(free for free in numbered if free not in taken)
+    return name if name not in policy.ids else next(free for free in numbered if free not in policy.ids)
 
 
 def _quote(text: str) -> str:

@@ -32,6 +32,8 @@ class RuleIndex:
 
     def covering(self, url: RequestUrl) -> Sequence[Rule]:
         """The rules whose pattern covers the origin of ``url``: those for which ``matches_origin`` is true."""
+        if not self._found:  # as most policies have no deny
+            return ()
         hosts: list[str | tuple[int, int, int]] = [url.host, f"*.{url.host.partition('.')[2]}"]
         if self._prefixes and (address := url.address) is not None:
             value, version = int(address), address.version

@@ -37,8 +37,13 @@ _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PLAIN_IN_PATH = _UNRESERVED | frozenset("!$&'()+,;=:@")
 _SLASHES = re.compile(r"//+")
-_NORMAL_PATH = re.compile(r"(?:/(?:[A-Za-z0-9_~!$&'()+,;=:@-][A-Za-z0-9._~!$&'()+,;=:@-]*)?)+")
+_HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+"""Most names: in lower case, and with a last label that is no number."""
+_PATH = r"(?:/(?:[A-Za-z0-9_~!$&'()+,;=:@-][A-Za-z0-9._~!$&'()+,;=:@-]*)?)+"
 """Most paths: nothing to encode, to decode or to remove."""
+_NORMAL_PATH = re.compile(_PATH)
+_NORMAL_URL = re.compile(f"(https?)://({_HOST}):([1-9][0-9]{{0,4}})({_PATH})")
+_LONGEST_HOST, _HIGHEST_PORT = 253, 65535
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,9 @@ class RequestUrl:
 
 def parse_url(text: str) -> RequestUrl:
     """The canonical form of a request's URL; UrlError, with the form to write instead, if it has none."""
+    normal = _NORMAL_URL.fullmatch(text)
+    if normal is not None and len(normal[2]) <= _LONGEST_HOST and int(normal[3]) <= _HIGHEST_PORT:
+        return RequestUrl(normal[1], normal[2], int(normal[3]), normal[4])
     found = _URL.fullmatch(text)
     if found is None:
         raise UrlError(f"{text!r} is not a URL", hint="write scheme://host:port/path")
@@ -106,7 +114,7 @@ def canonical_host(host: str) -> str:
     labels = name.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(labels)
-    if len(name) > 253 or not all(len(label) <= 63 and _LABEL.fullmatch(label) for label in labels):
+    if len(name) > _LONGEST_HOST or not all(len(label) <= 63 and _LABEL.fullmatch(label) for label in labels):
         raise UrlError(f"{host!r} is not a host name", hint="use letters, digits, hyphens and dots")
     return name
 
@@ -270,7 +278,7 @@ def _check_ascii(host: str) -> None:
 
 
 def _port(text: str) -> int:
-    if len(text) > 8 or not 0 < int(text) <= 65535:
+    if len(text) > 8 or not 0 < int(text) <= _HIGHEST_PORT:
         raise UrlError(f"the port {text} is not between 1 and 65535", hint="write the port of the endpoint")
     return int(text)
 

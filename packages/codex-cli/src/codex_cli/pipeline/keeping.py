@@ -249,9 +249,10 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
     def runner() -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         starter = Starter(theirs, level=os.environ[LEVEL], pid=pid)
-        record = Reporter(os.environ[ADDRESS]).record
-        guard.install(policy, stage="cli", actor="runner", record=record, now=lambda: datetime.now(UTC))
+        reporter = Reporter(os.environ[ADDRESS])
+        guard.install(policy, stage="cli", actor="runner", record=reporter.record, now=lambda: datetime.now(UTC))
         reply = outcome(lambda: call(starter), os.environ)
+        reporter.flush()
         os.pwrite(answer, _reply_bytes(reply), 0)
         return 0
 

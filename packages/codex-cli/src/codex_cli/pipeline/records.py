@@ -87,6 +87,18 @@ def attestations(state: StateFolder, pipeline: Pipeline, stage: StageSpec) -> di
     return dict(sorted(found.items()))
 
 
+def ledger_heads(state: StateFolder) -> dict[int, tuple[str, str]]:
+    """The entries of the ledger that the records name: by its number, the hash of each and the stage whose it is."""
+    found: dict[int, tuple[str, str]] = {}
+    for path in sorted(state.path.glob("records/*.json")):
+        record = read_record(path)
+        if record is not None and "attestation" in record.observed:
+            attested = from_members(Attestation, record.observed["attestation"])
+            if attested.ledger_head is not None:
+                found[attested.ledger_entries] = attested.ledger_head, record.stage
+    return found
+
+
 def record_bytes(record: Record) -> bytes:
     """The bytes of the record's file; DigestError if something in it has no canonical form."""
     return canonical_json(record.to_json()) + b"\n"

@@ -60,7 +60,9 @@ def run_job(job_file: int, result_file: int) -> int:
 
 
 def _run(job: Job, result: Result) -> None:
-    record = Reporter(os.environ[ADDRESS]).record
+    reporter = Reporter(os.environ[ADDRESS])
+    atexit.register(reporter.flush)
+    record = reporter.record
     guard.install(job.policy, stage=job.stage, actor=actor_of(job.uses), record=record, now=lambda: datetime.now(UTC))
     stage = load_stage(job.uses, job.root)
     if is_function(job.uses):

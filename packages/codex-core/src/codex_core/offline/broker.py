@@ -11,12 +11,14 @@ taken only if a rule names that address.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
 import signal
 import socket
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -50,6 +52,11 @@ _VERBS: Mapping[str, Verb] = {
 }
 _REASONS = {400: "Bad Request", 403: "Forbidden", 431: "Request Header Fields Too Large", 502: "Bad Gateway"}
 _MESSAGE = 65536
+_OF_CONNECTION, _OF_BROKER = 6, 32
+"""Descriptors: of a connection, with its other end and two pipes; and of the broker's own, without its listeners."""
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_LET_END = 0.05
+"""Seconds to wait for some connection to end, where the machine has no room for another."""
 
 
 class Refused(Exception):
@@ -84,6 +91,11 @@ class Line:
         if not self.ask(message):
             raise OSError("the keeper cannot record it")
 
+    def tell(self, message: Mapping[str, object]) -> None:
+        """Send a message that has no answer."""
+        with self._lock:
+            self._pair.sendall(json.dumps(message).encode())
+
     def ask(self, message: Mapping[str, object]) -> Any:  # Any: what the keeper answers
         """Send a message and wait for its answer."""
         with self._lock:
@@ -92,11 +104,12 @@ class Line:
 
 
 class Broker:
-    """Serves the connections out of one seal, which ``actor`` makes as ``stage``, by ``policy``."""
+    """Serves the connections out of one seal, which ``actor`` makes as ``stage``, by ``policy``, ``most`` at a time."""
 
-    def __init__(self, policy: Policy, stage: str, actor: str, line: Line) -> None:
+    def __init__(self, policy: Policy, stage: str, actor: str, line: Line, *, most: int) -> None:
         self._policy, self._stage, self._actor, self._line = policy, stage, actor, line
-        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._most = most
+        self._free = threading.BoundedSemaphore(most)
         self._found: dict[str, list[str]] = {}
         self._granted: set[Grant] = set()
 
@@ -114,14 +127,16 @@ class Broker:
         while over not in (ready := [number for number, _ in poll.poll()]):
             for number in ready:
                 self._accept(sockets[number], listeners[number])
-        for _ in range(_MOST_CONNECTIONS):
+        for _ in range(self._most):
             if not self._free.acquire(timeout=_LINGER):
                 return
 
     def _accept(self, listener: socket.socket, door: Door | None) -> None:
         try:
             connection, _ = listener.accept()
-        except OSError:  # it has gone again, or there are too many: then let some end
+        except OSError as error:
+            if error.errno in _NONE_LEFT:
+                time.sleep(_LET_END)
             return
         if not self._free.acquire(blocking=False):
             _reset(connection)
@@ -148,9 +163,8 @@ class Broker:
     def _serve_door(self, connection: socket.socket, door: Door) -> None:
         """A tunnel to the endpoint of a door; whoever is refused is hung up on, since it speaks no HTTP here."""
         urls = [parse_url(f"https://{_bracketed(host)}:{door.port}/") for host in door.hosts]
-        allowed = (url for url in urls if self._decide("connect", str(url)).allowed)
         try:
-            grant, upstream = self._reach("connect", next(allowed, urls[0]))
+            grant, upstream = self._reach("connect", *urls)
         except (Refused, Unreachable):
             _reset(connection)
             return
@@ -244,9 +258,15 @@ class Broker:
             self._refuse(verb, str(url), f"{authority!r} is an odd spelling of {url.host}", f"ask for {url}")
         return url
 
-    def _reach(self, verb: Verb, url: RequestUrl) -> tuple[Grant, socket.socket]:
-        """A connection to the endpoint of ``url``, if the policy lets ``verb`` go there; Refused or Unreachable."""
-        decision = self._decide(verb, str(url))
+    def _reach(self, verb: Verb, *urls: RequestUrl) -> tuple[Grant, socket.socket]:
+        """A connection to the endpoint of the first of ``urls`` that the policy lets ``verb`` go to.
+
+        Refused if there is none, Unreachable if nobody answers there.
+        """
+        decisions = [self._decide(verb, str(url)) for url in urls]
+        url, decision = next(
+            (one for one in zip(urls, decisions, strict=True) if one[1].allowed), (urls[0], decisions[0])
+        )
         if not decision.allowed:
             self._record(decision)
             raise Refused(decision)
@@ -258,7 +278,7 @@ class Broker:
         faults = []
         for address in addresses:
             try:
-                return grant, socket.create_connection((address, url.port), timeout=_CONNECT)
+                return grant, _connect(address, url.port)
             except OSError as error:
                 faults.append(f"{address}: {error.strerror or error}")
         raise Unreachable(f"{url.origin} cannot be reached: {'; '.join(faults)}")
@@ -317,7 +337,7 @@ class Broker:
             tunnel.run(flows, idle=_IDLE)
         received = sum(flow.moved for flow in flows if flow.source is upstream)
         sent += sum(flow.moved for flow in flows if flow.source is connection)
-        self._line.record({"moved": [grant.rule, grant.origin, grant.verb], "sent": sent, "received": received})
+        self._line.tell({"moved": [grant.rule, grant.origin, grant.verb], "sent": sent, "received": received})
 
 
 def run(
@@ -351,17 +371,30 @@ def run(
     linux.close_all_but((0, 1, 2, pair.fileno(), over, *listeners))
     threading.stack_size(_STACK)
     pair.settimeout(None)
-    Broker(policy, stage, actor, Line(pair)).serve(listeners, over)
+    Broker(policy, stage, actor, Line(pair), most=_capacity(len(listeners))).serve(listeners, over)
+
+
+def _capacity(listeners: int) -> int:
+    """How many connections there are descriptors for; takes as many of these as this user may have."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = listeners + _OF_BROKER + _MOST_CONNECTIONS * _OF_CONNECTION
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(min((wanted - listeners - _OF_BROKER) // _OF_CONNECTION, _MOST_CONNECTIONS), 1)
 
 
 def _read_head(connection: socket.socket) -> tuple[Head, bytes]:
     """The head of a request, and what came after it; Malformed if it does not come in time."""
     data = bytearray()
-    deadline = _now() + _HEAD
+    deadline = time.monotonic() + _HEAD
     while END not in data:
         if len(data) > LONGEST:
             raise Malformed(f"its head is longer than {LONGEST} bytes", 431)
-        connection.settimeout(max(deadline - _now(), 0.001))
+        connection.settimeout(max(deadline - time.monotonic(), 0.001))
         try:
             more = connection.recv(8192)
         except TimeoutError:
@@ -445,6 +478,18 @@ def _resolve(host: str) -> list[str]:
     return found
 
 
+def _connect(address: str, port: int) -> socket.socket:
+    """A connection to an address, which needs no look-up."""
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(_CONNECT)
+        sock.connect((address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def _is_public(address: str) -> bool:
     one = ip_address(address.partition("%")[0])
     return one.is_global and not one.is_multicast
@@ -455,12 +500,12 @@ def _answer(connection: socket.socket, status: int, body: Mapping[str, object]) 
     data = json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "Content-Type: application/json", f"Content-Length: {len(data)}"]
     head = "\r\n".join([*lines, "Connection: close", "", ""])
-    deadline = _now() + _LINGER
+    deadline = time.monotonic() + _LINGER
     connection.settimeout(_LINGER)
     with suppress(OSError):
         connection.sendall(head.encode() + data)
         connection.shutdown(socket.SHUT_WR)
-        while connection.recv(65536) and _now() < deadline:
+        while connection.recv(65536) and time.monotonic() < deadline:
             continue
 
 
@@ -481,9 +526,3 @@ def _split(text: str) -> tuple[str, str]:
     end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
     path = rest[end:]
     return rest[:end], path if path.startswith("/") else f"/{path}"
-
-
-def _now() -> float:
-    import time
-
-    return time.monotonic()

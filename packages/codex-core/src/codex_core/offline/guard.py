@@ -11,6 +11,7 @@ has no words for it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import socket
@@ -28,11 +29,12 @@ from typing import TYPE_CHECKING, Any
 from codex_core.errors import GuardUnavailable, LedgerUnavailable, PolicyRefused, UrlError
 from codex_core.offline.reporter import ADDRESS, LEVEL, Reporter
 from codex_core.offline.switches import SWITCHES, set_switches
-from codex_core.policy import Decision, Request, decide
+from codex_core.policy import PROGRAM, Decision, Request, decide
 from codex_core.urls import canonical_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import date
     from ipaddress import IPv4Address, IPv6Address
 
     from codex_core.policy import Policy
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 _INTERNET = frozenset({socket.AF_INET, socket.AF_INET6})
 _THIS_MACHINE = frozenset({socket.AF_UNIX, socket.AF_NETLINK, socket.AF_ALG})
 _SERVICES = {"http": 80, "https": 443}
+_MOST_KNOWN = 4096
 _PROBE = "codex_core.offline.guard"
 
 
@@ -58,6 +61,7 @@ class Guard:
     record: Callable[[Decision], None]
     now: Callable[[], datetime]
     _environment: dict[str, str | None] = field(default_factory=dict, repr=False)  # what the switches took the place of
+    _decided: dict[tuple[str, date], Decision] = field(default_factory=dict, repr=False)
     _names: dict[str, dict[str, None]] = field(default_factory=dict, repr=False)  # of each address, as looked up here
 
     def close(self) -> None:
@@ -110,9 +114,19 @@ class Guard:
     def _first_allowed(self, urls: Iterable[str]) -> Decision:
         """The first Decision that allows one of ``urls``; if none does, the refusal of the first."""
         now = self.now()
-        requests = [Request("connect", url, self.stage, self.actor) for url in urls]
-        decisions = [decide(self.policy, request, now=now) for request in requests]
+        decisions = [self._decide(url, now) for url in urls]
         return next((decision for decision in decisions if decision.allowed), decisions[0])
+
+    def _decide(self, url: str, now: datetime) -> Decision:
+        """What the policy says of a connect on the day of ``now``: the same each time, so it is worked out once."""
+        key = url, now.astimezone(UTC).date()
+        known = self._decided.get(key)
+        if known is None:
+            if len(self._decided) >= _MOST_KNOWN:
+                self._decided.clear()
+            known = decide(self.policy, Request("connect", url, self.stage, self.actor), now=now)
+            self._decided[key] = known
+        return known
 
     def _has_door(self, name: str) -> bool:
         """Whether a rule leads to ``name`` over plain HTTP: its broker judges each request, by any verb."""
@@ -185,7 +199,8 @@ def judge_this_program() -> None:
         stage, policy = reporter.policy()
     except LedgerUnavailable:
         return
-    install(policy, stage=stage, actor="program", record=reporter.record, now=lambda: datetime.now(UTC))
+    install(policy, stage=stage, actor=PROGRAM, record=reporter.record, now=lambda: datetime.now(UTC))
+    atexit.register(reporter.flush)
 
 
 _current: Guard | None = None

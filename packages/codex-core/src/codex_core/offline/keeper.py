@@ -262,7 +262,9 @@ class _Attendance:
         if message is None:
             return
         if message:
-            self._broker.answer(self._recorder.answer_broker(message, self._keeper.pins))
+            answer = self._recorder.answer_broker(message, self._keeper.pins)
+            if answer is not None:
+                self._broker.answer(answer)
             if self._recorder.fault is not None and self._ending is None:
                 self._seal.signal(_signal.SIGKILL)
             return

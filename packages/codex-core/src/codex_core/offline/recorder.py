@@ -66,8 +66,11 @@ class Recorder:
             self._policy_text = json.dumps(layers)
         return {"stage": self.stage, "policy": self._policy_text[start : start + _PAGE], "size": len(self._policy_text)}
 
-    def answer_broker(self, message: bytes, pins: dict[str, list[str]]) -> bytes:
-        """The answer to one message of the broker, which is believed; ``pins`` are the names looked up in this run."""
+    def answer_broker(self, message: bytes, pins: dict[str, list[str]]) -> bytes | None:
+        """The answer to one message of the broker, which is believed; None where it waits for none.
+
+        ``pins`` are the names looked up in this run.
+        """
         import json
 
         from codex_core.errors import CodexError
@@ -78,12 +81,12 @@ class Recorder:
             return json.dumps(pins.get(data["pinned"])).encode()
         if "pin" in data:
             return json.dumps(pins.setdefault(data["pin"], data["addresses"])).encode()
+        if "moved" in data:
+            self._count(data)
+            return None
         try:
-            if "moved" in data:
-                self._count(data)
-            else:
-                decision = Decision.from_json(data.get("refused") or data["granted"])
-                self._keep(decision, reported=False, lasting=self._would_decide(decision))
+            decision = Decision.from_json(data.get("refused") or data["granted"])
+            self._keep(decision, reported=False, lasting=self._would_decide(decision))
         except CodexError:
             return b"false"
         return b"true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 
 TYPE_CHECKING = False  # importing typing costs as much as a sealed command's start; type checkers know the name
@@ -17,6 +18,8 @@ ADDRESS = "CODEX_KEEPER"
 LEVEL = "CODEX_GUARD"
 """The environment variable that tells a program the level that it runs at."""
 LONGEST_MESSAGE = 2**16
+_EACH = 10
+"""How often a refusal is told by itself."""
 
 
 class Reporter:
@@ -24,8 +27,15 @@ class Reporter:
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have no connection yet, nor anything that is still to be told."""
         self._connection: socket.socket | None = None
-        self._pid = 0
+        self._pid = os.getpid()
+        self._lock = _thread.allocate_lock()
+        self._told: dict[Decision, list[int]] = {}
+        """How often each refusal was told, and how often it was made since then."""
 
     def policy(self) -> tuple[str, Policy]:
         """The name of the stage that this program is, and the policy that judges it."""
@@ -41,8 +51,36 @@ class Reporter:
         return answer["stage"], Policy(tuple(layers))
 
     def record(self, decision: Decision) -> None:
-        """Have ``decision`` recorded; LedgerUnavailable if it is not."""
-        self.report(decision.to_json())
+        """Have ``decision`` recorded; LedgerUnavailable if it is not.
+
+        The keeper is told of a refusal each of the first ten times, and from then on whenever its number has doubled:
+        nothing goes out by it, and a program that asks again and again is not slowed down. ``flush`` tells the rest.
+        """
+        if decision.allowed:
+            self.report(decision.to_json())
+            return
+        self._own()
+        with self._lock:
+            count = self._told.setdefault(decision, [0, 0])
+            count[1] += 1
+            told, times = count
+            if told >= _EACH and times < told:
+                return
+            self._told[decision] = [told + times, 0]
+        self.report(decision.to_json(), times=times)
+
+    def flush(self) -> None:
+        """Tell what was only counted until now. Quiet where the keeper has gone."""
+        from codex_core.errors import LedgerUnavailable
+
+        self._own()
+        for decision, (told, times) in list(self._told.items()):
+            if times:
+                self._told[decision] = [told + times, 0]
+                try:
+                    self.report(decision.to_json(), times=times)
+                except LedgerUnavailable:
+                    return
 
     def report(self, body: Mapping[str, object], *, times: object = 1) -> None:
         """Have a Decision, given by its members, recorded as made so many times; LedgerUnavailable if it is not."""
@@ -53,10 +91,12 @@ class Reporter:
 
         from codex_core.errors import LedgerUnavailable
 
+        self._own()
         try:
-            connection = self._connected()
-            connection.send(json.dumps(message).encode())
-            answer: dict[str, Any] = json.loads(connection.recv(LONGEST_MESSAGE) or b"{}")
+            with self._lock:
+                connection = self._connected()
+                connection.send(json.dumps(message).encode())
+                answer: dict[str, Any] = json.loads(connection.recv(LONGEST_MESSAGE) or b"{}")
         except (OSError, ValueError) as error:
             raise LedgerUnavailable(
                 f"the keeper that records decisions is not there: {error}",
@@ -70,8 +110,12 @@ class Reporter:
     def _connected(self) -> socket.socket:
         import socket
 
-        if self._connection is None or self._pid != os.getpid():
+        if self._connection is None:
             self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._connection.connect(f"\0{self._address}")
-            self._pid = os.getpid()
         return self._connection
+
+    def _own(self) -> None:
+        """Let go, in a forked child, of what is its parent's."""
+        if self._pid != os.getpid():
+            self._begin()

@@ -93,13 +93,18 @@ def run(flows: list[Flow], *, idle: float) -> None:
         flow.source.setblocking(False)
         flow.target.setblocking(False)
     try:
+        poll = select.poll()
+        registered: dict[int, int] = {}
         while going := [flow for flow in flows if not flow.ended]:
-            poll = select.poll()
             waiting: dict[int, int] = {}
             for descriptor, event in (flow.waits_for for flow in going):
                 waiting[descriptor] = waiting.get(descriptor, 0) | event
-            for descriptor, event in waiting.items():
-                poll.register(descriptor, event)
+            if waiting != registered:
+                for descriptor in registered.keys() - waiting.keys():
+                    poll.unregister(descriptor)
+                for descriptor, event in waiting.items():
+                    poll.register(descriptor, event)
+                registered = waiting
             if not poll.poll(idle * 1000):
                 return
             for flow in going:
