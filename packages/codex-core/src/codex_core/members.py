@@ -17,7 +17,7 @@ def from_members(kind: type[T], data: Any) -> T:  # Any: JSON
     if not isinstance(data, dict):
         raise TypeError(f"{type(data).__name__} is no object")
     made = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
-    for name, annotation in _annotations(kind).items():
+    for name, annotation in _annotations(kind).items():  # type: ignore[arg-type]  # a class can be hashed
         if not _fits(getattr(made, name), annotation):
             raise TypeError(f"{name!r} cannot be {getattr(made, name)!r}")
     return made
