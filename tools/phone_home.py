@@ -131,7 +131,7 @@ except subprocess.TimeoutExpired:
 import pathlib, subprocess, sys, time
 pathlib.Path("data").write_text("data")
 for words in (["init", "--no-scm"], ["add", "data"], ["status"]):
-    subprocess.run([sys.executable, "-m", "dvc", *words], check=True)
+    subprocess.run([pathlib.Path(sys.executable).with_name("dvc"), *words], check=True)
 time.sleep(10)  # what it sends, it sends from a process that goes on in the background
 """,
     ),

@@ -172,3 +172,63 @@ def test_the_site_s_policy_judges_every_command_and_every_stage(project: Path, t
     refused = codex("run")
     assert (refused.returncode, refused.stderr.partition(": ")[0]) == (2, "/etc/codex/policy.toml:2:1")
     assert codex("sealed", "true").returncode == 2
+
+
+MISTAKEN = """
+surplus = 1
+
+[policy]
+locked = "yes"
+
+[[policy.allow]]
+id = "a"
+url = "ftp://x"
+verbs = ["eat"]
+stage = "s"
+
+[[policy.allow]]
+id = "a"
+url = "https://host/**"
+verbs = []
+expires = "soon"
+
+[[policy.allow]]
+url = "https://ho*st:443/**"
+verbs = ["read"]
+reason = 7
+
+[[policy.deny]]
+id = "d"
+url = "https://10.0.0.0/33:443/"
+verbs = ["read", "read"]
+expires = 2027-01-01
+"""
+PLACES = [
+    (1, 1),
+    (4, 1),
+    (8, 1),
+    (9, 10),
+    (10, 1),
+    (13, 1),
+    (14, 1),
+    (15, 1),
+    (16, 1),
+    (18, 10),
+    (19, 1),
+    (21, 1),
+    (25, 1),
+]
+
+
+@pytest.mark.parametrize("words", [("policy", "show"), ("sealed", "true"), ("plan",), ("run",)], ids=" ".join)
+def test_every_mistake_of_a_policy_file_is_told_at_once_with_its_place(
+    codex: Codex, project: Path, words: tuple[str, ...]
+) -> None:
+    file = project / "mistaken.toml"
+    file.write_text(MISTAKEN.lstrip("\n"))
+    at = 1 if words[0] == "sealed" else len(words)
+    code, out, err = codex(*words[:at], "--policy", str(file), *words[at:], cwd=project)
+    assert (code, out) == (2, "")
+    assert [line.partition(": ")[0] for line in err.splitlines()] == [
+        f"{file}:{line}:{column}" for line, column in PLACES
+    ]
