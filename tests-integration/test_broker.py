@@ -42,7 +42,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/redirect"):
             self.send_response(302)
-            self.send_header("Location", self.path.partition("?")[2])
+            self.send_header("Location", self.path.partition("?")[2] or "/closed")
             self.send_header("Content-Length", "0")
             self.end_headers()
         else:
@@ -183,7 +183,7 @@ CLIENTS = ["curl", *FETCH]
 
 
 def fetching(client: str, url: str) -> list[str]:
-    return ["curl", "-sSf", url] if client == "curl" else [sys.executable, "-c", FETCH[client].format(url=url)]
+    return ["curl", "-sSfL", url] if client == "curl" else [sys.executable, "-c", FETCH[client].format(url=url)]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -232,6 +232,53 @@ def test_what_no_rule_allows_stays_inside(
     assert plain.asked == secure.asked == []
     (refusal, *_) = entries(folder, "decision")
     assert (refusal["verdict"], refusal["url"]) == ("refuse", f"http://localhost:{plain.port}/closed")
+
+
+WRITE = {
+    "curl": ["curl", "-sSf", "-X", "PUT", "-d", "data"],
+    "urllib": "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], b'data', method='PUT'))",
+    "requests": "import sys, requests; requests.put(sys.argv[1], data=b'data').raise_for_status()",
+    "httpx": "import sys, httpx; httpx.put(sys.argv[1], content=b'data').raise_for_status()",
+    "obstore": """
+import sys
+from obstore.store import HTTPStore
+base, _, key = sys.argv[1].rpartition("/")
+HTTPStore.from_url(base, client_options=dict(allow_http=True), retry_config={"max_retries": 0}).put(key, b"data")
+""",
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("host", ["127.0.0.1", "one.wide.example"])
+def test_no_client_gets_where_its_rule_does_not_lead(
+    client: str, host: str, plain: Server, sealed: Sealed, folder: Path
+) -> None:
+    """By a door and by the proxy: a redirect, a name that leads here, another verb, another day, another stage."""
+    named = "*.wide.example" if host == "one.wide.example" else host
+    at, other = f"http://{host}:{plain.port}", rule("http://other.example:80/**", "read", name="other")
+
+    def granting(path: str, more: str = "") -> str:
+        address = rule(f"http://127.0.0.1:{plain.port}{path}", "read", name="address", more=more)
+        return rule(f"http://{named}:{plain.port}{path}", "read", name="hub", more=more) + (
+            address if host != "127.0.0.1" else ""
+        )
+
+    def is_refused(rules: str, *words: str) -> bool:
+        done = sealed(rules + other, *words)
+        return done.returncode not in {0, 2}  # 2 would be a mistake in the rules
+
+    assert is_refused(granting("/redirect"), *fetching(client, f"{at}/redirect"))
+    assert set(plain.asked) == {f"GET /redirect of {host}:{plain.port}"}
+    plain.asked.clear()
+    if host != "127.0.0.1":  # nobody has said that it may lead to this machine
+        assert is_refused(rule(f"http://{named}:{plain.port}/**", "read"), *fetching(client, f"{at}/open/weights"))
+    for more in ("expires = 2020-01-31", 'stages = ["cli"]'):
+        assert is_refused(granting("/**", more), *fetching(client, f"{at}/open/weights"))
+    program = WRITE[client]
+    words = [*program, f"{at}/open/x"] if isinstance(program, list) else [sys.executable, "-c", program, f"{at}/open/x"]
+    assert is_refused(granting("/**"), *words)
+    assert plain.asked == []
+    assert any(body["verb"] == "write" for body in entries(folder, "decision"))
 
 
 def test_a_redirect_is_a_new_question(plain: Server, sealed: Sealed) -> None:
@@ -310,6 +357,12 @@ def test_without_a_rule_there_is_no_proxy_and_no_broker(sealed: Sealed) -> None:
     assert (done.returncode, done.stdout) == (7, "")
 
 
+def test_a_name_with_a_door_is_found_by_who_looks_for_other_addresses_than_loopback(sealed: Sealed) -> None:
+    """getaddrinfo(3) with AI_ADDRCONFIG looks for nothing where there is no address but 127.0.0.1."""
+    done = sealed(rule("http://hub.example:80/**", "read"), "getent", "ahostsv4", "hub.example")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "127.77.0.2")
+
+
 def test_git_clones(plain: Server, sealed: Sealed, files: Path, folder: Path) -> None:
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     source = files / "open/source"
@@ -324,6 +377,14 @@ def test_git_clones(plain: Server, sealed: Sealed, files: Path, folder: Path) ->
     done = sealed(rules, "git", "clone", "-q", f"http://localhost:{plain.port}/open/source", "cloned")
     assert done.returncode == 0, done.stderr
     assert (folder / "cloned/file").read_text() == "words\n"
+    other = sealed(
+        rules.replace("/open/", "/other/").replace(".port}/**", ".port}/x"),
+        "git",
+        "clone",
+        "-q",
+        *(f"http://localhost:{plain.port}/open/source", "again"),
+    )
+    assert (other.returncode, (folder / "again").exists()) == (128, False)
 
 
 def test_pip_installs_from_an_index(secure: Server, sealed: Sealed, files: Path, folder: Path) -> None:
@@ -346,6 +407,9 @@ def test_pip_installs_from_an_index(secure: Server, sealed: Sealed, files: Path,
     assert done.returncode == 0, done.stderr
     words = [str(folder / "venv/bin/python"), "-c", "import tiny; print(tiny.WORD)"]
     assert subprocess.check_output(words, text=True) == "installed\n"
+    secure.asked.clear()
+    refused = sealed(rules.replace("connect", "read"), "env", "-u", "PIP_NO_INDEX", *pip, "--retries", "0", "another")
+    assert (refused.returncode, secure.asked) == (1, [])
 
 
 def test_obstore_keeps_objects_in_s3(sealed: Sealed, folder: Path) -> None:
@@ -405,9 +469,13 @@ with grpc.secure_channel("{host}:{port}", trusted) as channel:
     rules = rule(f"https://{named}:{port}/**", "connect") + rule(f"https://127.0.0.1:{port}/**", "connect")
     try:
         done = sealed(rules, sys.executable, "-c", code)
+        refused = sealed(
+            rules.replace("connect", "read"), sys.executable, "-c", code.replace("timeout=20", "timeout=5")
+        )
     finally:
         server.stop(None)
     assert (done.returncode, done.stdout) == (0, "cba\n"), done.stderr
+    assert (refused.returncode, refused.stdout) == (1, "")
 
 
 def free_port() -> int:

@@ -20,7 +20,8 @@ if not os.environ.get("MLFLOW_DISABLE_TELEMETRY"):
             pass
 subprocess.run(["getent", "ahostsv4", "native.example"])
 outside = b"\\x02\\x00\\x00\\x50\\xc6\\x33\\x64\\x07" + bytes(8)
-ctypes.CDLL(None).connect(socket.socket().fileno(), outside, len(outside))
+sock = socket.socket()
+ctypes.CDLL(None).connect(sock.fileno(), outside, len(outside))
 raise SystemExit(3)
 """
 

@@ -336,6 +336,7 @@ def _show_in(pair: _socket.socket, address: str, *opened: _socket.socket) -> Non
 def _open_names() -> _socket.socket:
     """Where names are looked up in this network namespace."""
     with attempt("names"):
+        namespaces.add_address(SERVER[0])  # with 127.0.0.1 alone, glibc's getaddrinfo(3) may not even ask
         sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
         sock.bind(SERVER)
     return sock
