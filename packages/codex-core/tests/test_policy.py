@@ -195,7 +195,7 @@ def test_locked_layer_must_allow_as_well() -> None:
 
 def test_bad_url_is_refused_with_its_right_spelling() -> None:
     decision = decide(_policy(_rule()), Request("read", "https://me@h.example/", "pull"), now=NOW)
-    assert (decision.verdict, decision.url) == ("refuse", "https://me@h.example/")
+    assert (decision.verdict, decision.url) == ("refuse", "https://h.example/")
     assert decision.reason == "the URL has user information before its host"
     assert decision.remedy == "write 'https://h.example/', and name credentials in the store"
 
@@ -255,6 +255,29 @@ def test_decide_answers_any_text_and_the_answer_can_be_recorded(
     assert canonical_json(decision.to_json())
     assert decision.reason
     assert decision.allowed or decision.remedy
+
+
+SECRET = "s3cr3t"
+
+
+@given(
+    st.sampled_from(["https", "http", "ftp", "HTTP", ""]),
+    st.text(max_size=5),
+    st.text(max_size=5),
+    st.sampled_from(["h.example", "h.example:443", "127.1", "[::1]:80", "", "é.example:x"]),
+    st.text(max_size=5),
+)
+@example("https", "", "/", "h.example", "/a")
+@example("https", "user:", "://", "h.example", "/@a")
+@example("https", "user:", "?", "h.example", "/a")
+def test_no_decision_holds_a_credential(scheme: str, before: str, after: str, host: str, path: str) -> None:
+    assume("@" not in path and not set("/?#") & set(before))  # with one of these, it reads as another URL
+    for url in (
+        f"{scheme}://{before}:{SECRET}{after}@{host}{path}",
+        f"{scheme}://{host}/{path}?token={SECRET}{after}",
+        f"{scheme}://{host}/{path}#{SECRET}",
+    ):
+        assert SECRET not in json.dumps(decide(Policy(), Request("read", url, "s"), now=NOW).to_json())
 
 
 @given(POLICIES, REQUESTS)

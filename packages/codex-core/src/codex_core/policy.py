@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from codex_core.errors import ConfigError, UrlError
 from codex_core.lazy import lazy
 from codex_core.rule_index import RuleIndex
-from codex_core.urls import RequestUrl, UrlPattern, parse_pattern, parse_url
+from codex_core.urls import RequestUrl, UrlPattern, parse_pattern, parse_url, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,7 +196,8 @@ def decide(policy: Policy, request: Request, *, now: datetime, enforced_by: Enfo
     try:
         url = parse_url(request.url)
     except UrlError as error:
-        writable = request.url.encode(errors="backslashreplace").decode()  # a lone surrogate is in no ledger's line
+        shown = redacted(request.url)
+        writable = shown.encode(errors="backslashreplace").decode()  # a lone surrogate is in no ledger's line
         return asked.answer("refuse", None, error.message, error.hint, writable)
     return _judge(policy, asked, url)
 

@@ -30,6 +30,8 @@ _AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]/]*(?:/[0-9]+)?)(?::([0-9]*))?")
 _PATTERN = re.compile(
     r"([A-Za-z]+)://(\[[^\]]*\]|[^:\[\]/]*(?:/[0-9]{1,3})?)(?::([0-9]+))?(/[^?#]*)?([?#].*)?", re.DOTALL
 )
+_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
+_PLAIN_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]|[^:@]*)(?::[0-9]*)?")
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f\\]")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
@@ -89,12 +91,28 @@ def parse_url(text: str) -> RequestUrl:
         return RequestUrl(normal[1], normal[2], int(normal[3]), normal[4])
     found = _URL.fullmatch(text)
     if found is None:
-        raise UrlError(f"{text!r} is not a URL", hint="write scheme://host:port/path")
+        raise UrlError(f"{redacted(text)!r} is not a URL", hint="write scheme://host:port/path")
     scheme, authority, path = found[1].lower(), found[2], found[3]
     _check_scheme(scheme, text)
     _check_characters(authority + path, text)
     host, port = _split_authority(authority, text)
     return RequestUrl(scheme, canonical_host(host), _port(port or str(DEFAULT_PORTS[scheme])), canonical_path(path))
+
+
+def redacted(text: str) -> str:
+    """What of a URL, however it is spelled, may be shown and recorded: no user information, query or fragment.
+
+    A password may hold any character: where it cannot be told what is one, nothing is shown but the scheme.
+    """
+    found = _SCHEME.match(text)
+    scheme = found[0] if found else ""
+    rest = re.split("[?#]", text[len(scheme) :], maxsplit=1)[0]
+    authority, slash, path = rest.partition("/")
+    _, at, host = authority.rpartition("@")
+    after = text[len(scheme) + len(authority) :]
+    if not _PLAIN_AUTHORITY.fullmatch(host) or ((at or not scheme or not host) and "@" in after):
+        return f"{scheme}..."
+    return f"{scheme}{host}{slash}{path}"
 
 
 def canonical_url(text: str) -> str:
@@ -242,25 +260,25 @@ def _glob_part(part: str) -> str:
 
 def _split_authority(authority: str, text: str) -> tuple[str, str | None]:
     if "@" in authority:
-        bare = text.replace(authority, authority.rpartition("@")[2], 1)
         raise UrlError(
-            "the URL has user information before its host", hint=f"write {bare!r}, and name credentials in the store"
+            "the URL has user information before its host",
+            hint=f"write {redacted(text)!r}, and name credentials in the store",
         )
     found = _AUTHORITY.fullmatch(authority)
     if found is None or not found[1] or "/" in found[1]:
-        raise UrlError(f"{text!r} names no host", hint="write scheme://host:port/path")
+        raise UrlError(f"{redacted(text)!r} names no host", hint="write scheme://host:port/path")
     return found[1], found[2]
 
 
 def _check_scheme(scheme: str, text: str) -> None:
     if scheme not in DEFAULT_PORTS:
-        raise UrlError(f"{text!r} is neither http nor https", hint="a policy judges http and https requests")
+        raise UrlError(f"{redacted(text)!r} is neither http nor https", hint="a policy judges http and https requests")
 
 
 def _check_characters(part: str, text: str) -> None:
     if _UNREADABLE.search(part):
         hint = "write the path with '/' and percent-encoding"
-        raise UrlError(f"{text!r} has a backslash or a control character", hint=hint)
+        raise UrlError(f"{redacted(text)!r} has a backslash or a control character", hint=hint)
 
 
 def _check_ascii(host: str) -> None:

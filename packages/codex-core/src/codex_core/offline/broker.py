@@ -29,7 +29,7 @@ from codex_core.errors import UrlError
 from codex_core.offline import linux, tunnel
 from codex_core.offline.http_head import END, LONGEST, Head, Malformed, parse_chunk_size, parse_head
 from codex_core.policy import Decision, Request, decide
-from codex_core.urls import DEFAULT_PORTS, parse_url
+from codex_core.urls import DEFAULT_PORTS, parse_url, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -250,9 +250,9 @@ class Broker:
         try:
             url = parse_url(text)
         except UrlError as error:
-            self._refuse(verb, text, error.message, error.hint)
+            self._refuse(verb, redacted(text), error.message, error.hint)
         if _split(text)[1].partition("?")[0].count("/") != url.path.count("/"):
-            self._refuse(verb, str(url), f"the path of {text!r} has dot segments", f"ask for {url}")
+            self._refuse(verb, str(url), f"the path of {redacted(text)!r} has dot segments", f"ask for {url}")
         host = authority.lower().removesuffix(f":{url.port}")
         if url.address is not None and host != _bracketed(url.host):
             self._refuse(verb, str(url), f"{authority!r} is an odd spelling of {url.host}", f"ask for {url}")

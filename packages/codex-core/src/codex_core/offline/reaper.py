@@ -89,7 +89,11 @@ class _Watch:
                 return status
 
     def _note(self) -> None:
-        for number in os.read(self._woken, 4096):  # each byte is a signal (signal.set_wakeup_fd)
+        try:
+            received = os.read(self._woken, 4096)  # each byte is a signal (signal.set_wakeup_fd)
+        except BlockingIOError:
+            return  # it was read while an order was obeyed
+        for number in received:
             self._noted[number] = self._noted.get(number, 0) + 1
 
     def _obey(self) -> None:
