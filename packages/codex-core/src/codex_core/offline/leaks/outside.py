@@ -137,7 +137,7 @@ class Outside:
                 if not os.access(parent, os.W_OK):
                     self.absent[name] = f"this user may not write to {parent}"
                     continue
-                folder = tempfile.mkdtemp(prefix="codex-leaks-", dir=parent)
+                folder = tempfile.mkdtemp(prefix=f"codex-leaks-{os.getpid()}-", dir=parent)
                 self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
                 self.spec[name] = f"{folder}/socket"
                 self._listen(name, socket.socket(socket.AF_UNIX, kind), self.spec[name])
