@@ -234,8 +234,7 @@ def test_what_no_rule_allows_stays_inside(
     assert (refusal["verdict"], refusal["url"]) == ("refuse", f"http://localhost:{plain.port}/closed")
 
 
-WRITE = {
-    "curl": ["curl", "-sSf", "-X", "PUT", "-d", "data"],
+WRITING = {
     "urllib": "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], b'data', method='PUT'))",
     "requests": "import sys, requests; requests.put(sys.argv[1], data=b'data').raise_for_status()",
     "httpx": "import sys, httpx; httpx.put(sys.argv[1], content=b'data').raise_for_status()",
@@ -245,6 +244,10 @@ from obstore.store import HTTPStore
 base, _, key = sys.argv[1].rpartition("/")
 HTTPStore.from_url(base, client_options=dict(allow_http=True), retry_config={"max_retries": 0}).put(key, b"data")
 """,
+}
+WRITE = {
+    "curl": ["curl", "-sSf", "-X", "PUT", "-d", "data"],
+    **{name: [sys.executable, "-c", code] for name, code in WRITING.items()},
 }
 
 
@@ -274,9 +277,7 @@ def test_no_client_gets_where_its_rule_does_not_lead(
         assert is_refused(rule(f"http://{named}:{plain.port}/**", "read"), *fetching(client, f"{at}/open/weights"))
     for more in ("expires = 2020-01-31", 'stages = ["cli"]'):
         assert is_refused(granting("/**", more), *fetching(client, f"{at}/open/weights"))
-    program = WRITE[client]
-    words = [*program, f"{at}/open/x"] if isinstance(program, list) else [sys.executable, "-c", program, f"{at}/open/x"]
-    assert is_refused(granting("/**"), *words)
+    assert is_refused(granting("/**"), *WRITE[client], f"{at}/open/x")
     assert plain.asked == []
     assert any(body["verb"] == "write" for body in entries(folder, "decision"))
 

@@ -22,12 +22,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from codex_core.errors import UrlError
 from codex_core.offline import linux, tunnel
-from codex_core.offline.http_head import END, LONGEST, Head, Malformed, parse_chunk_size, parse_head
+from codex_core.offline.http_body import send_body
+from codex_core.offline.http_head import END, LONGEST, Head, Malformed, parse_head
+from codex_core.offline.upstream import Unreachable, connect, is_public, resolve
 from codex_core.policy import Decision, Request, decide
 from codex_core.urls import DEFAULT_PORTS, parse_url, redacted
 
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 _MOST_CONNECTIONS = 512
 _STACK = 256 * 1024
-_HEAD, _LOOK_UP, _CONNECT, _IDLE, _LINGER = 10.0, 10.0, 15.0, 600.0, 1.0
-"""Seconds: for a request's head, a look-up, a connection out, a tunnel in which nothing moves, and a last answer."""
+_HEAD, _IDLE, _LINGER = 10.0, 600.0, 1.0
+"""Seconds: for a request's head, a tunnel in which nothing moves, and a last answer."""
 _VERBS: Mapping[str, Verb] = {
     "GET": "read",
     "HEAD": "read",
@@ -65,10 +66,6 @@ class Refused(Exception):
     def __init__(self, decision: Decision) -> None:
         super().__init__(decision.reason)
         self.decision = decision
-
-
-class Unreachable(Exception):
-    """It is allowed, and cannot be reached: why not."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +225,7 @@ class Broker:
             if head.expects_continue:
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             upstream.sendall(head.forwarded(path, f"{_bracketed(url.host)}{port}"))
-            sent = _send_body(connection, upstream, head, rest)
+            sent = send_body(connection, upstream, head, rest)
         except BaseException:
             upstream.close()
             raise
@@ -278,7 +275,7 @@ class Broker:
         faults = []
         for address in addresses:
             try:
-                return grant, _connect(address, url.port)
+                return grant, connect(address, url.port)
             except OSError as error:
                 faults.append(f"{address}: {error.strerror or error}")
         raise Unreachable(f"{url.origin} cannot be reached: {'; '.join(faults)}")
@@ -290,7 +287,7 @@ class Broker:
         refusal = None
         allowed = []
         for address in self._look_up(url.host):
-            if _is_public(address):
+            if is_public(address):
                 allowed.append(address)
                 continue
             at = replace(url, host=address)
@@ -309,7 +306,7 @@ class Broker:
         """The addresses of a name, the same ones for the whole run, whatever a name server says later."""
         if host not in self._found:  # others may look it up meanwhile: the keeper takes the first answer for all
             known = self._line.ask({"pinned": host})
-            self._found[host] = known or self._line.ask({"pin": host, "addresses": _resolve(host)})
+            self._found[host] = known or self._line.ask({"pin": host, "addresses": resolve(host)})
         return self._found[host]
 
     def _covering(self, url: RequestUrl) -> list[Any]:  # Any: Rule
@@ -405,94 +402,6 @@ def _read_head(connection: socket.socket) -> tuple[Head, bytes]:
     head, end, rest = bytes(data).partition(END)
     connection.settimeout(_IDLE)
     return parse_head(head + end), rest
-
-
-def _send_body(connection: socket.socket, upstream: socket.socket, head: Head, rest: bytes) -> int:
-    """Send on the body of a request, just as long as its head says; returns its bytes."""
-    source = _Source(connection, rest)
-    if not head.chunked:
-        return source.send(upstream, head.length)
-    sent = 0
-    while True:
-        line = source.line()
-        size = parse_chunk_size(line)
-        upstream.sendall(b"%x\r\n" % size)
-        if size == 0:
-            if source.line() != b"\r\n":
-                raise Malformed("its body ends with trailers")
-            upstream.sendall(b"\r\n")
-            return sent
-        sent += source.send(upstream, size)
-        if source.line() != b"\r\n":
-            raise Malformed("a chunk of its body is longer than it says")
-        upstream.sendall(b"\r\n")
-
-
-class _Source:
-    """What comes of a connection, the bytes first that were already read."""
-
-    def __init__(self, connection: socket.socket, rest: bytes) -> None:
-        self._connection, self._rest = connection, rest
-
-    def send(self, target: socket.socket, count: int) -> int:
-        left = count
-        while left:
-            data = self._rest[:left] or self._connection.recv(min(left, 65536))
-            if not data:
-                raise ConnectionResetError
-            self._rest = self._rest[len(data) :] if self._rest else b""
-            target.sendall(data)
-            left -= len(data)
-        return count
-
-    def line(self) -> bytes:
-        """A short line with its end."""
-        while b"\n" not in self._rest:
-            more = self._connection.recv(64)
-            if not more:
-                raise ConnectionResetError
-            self._rest += more
-            if len(self._rest) > 65536:
-                raise Malformed("a chunk of its body does not begin with its size")
-        line, end, self._rest = self._rest.partition(b"\n")
-        return line + end
-
-
-def _resolve(host: str) -> list[str]:
-    """What the host's own resolver says of a name; Unreachable if it says nothing in time."""
-    found: list[str] = []
-    fault: list[str] = ["it did not answer in time"]
-
-    def look() -> None:
-        try:
-            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            found.extend(dict.fromkeys(str(address[0]) for *_, address in answers))
-        except OSError as error:
-            fault[0] = error.strerror or str(error)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    thread.join(_LOOK_UP)
-    if not found:
-        raise Unreachable(f"{host} cannot be looked up: {fault[0]}")
-    return found
-
-
-def _connect(address: str, port: int) -> socket.socket:
-    """A connection to an address, which needs no look-up."""
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(_CONNECT)
-        sock.connect((address, port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _is_public(address: str) -> bool:
-    one = ip_address(address.partition("%")[0])
-    return one.is_global and not one.is_multicast
 
 
 def _answer(connection: socket.socket, status: int, body: Mapping[str, object]) -> None:

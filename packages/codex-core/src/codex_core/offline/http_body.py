@@ -1,0 +1,66 @@
+"""Bodies: what follows the head of a request, sent on for just as long as the head says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codex_core.offline.http_head import Malformed, parse_chunk_size
+
+if TYPE_CHECKING:
+    import socket
+
+    from codex_core.offline.http_head import Head
+
+
+def send_body(connection: socket.socket, upstream: socket.socket, head: Head, rest: bytes) -> int:
+    """Send on the body of a request, of which ``rest`` has come already; returns how many bytes it has.
+
+    Malformed if it is not what its head says, ConnectionResetError if it ends too early.
+    """
+    source = _Source(connection, rest)
+    if not head.chunked:
+        return source.send(upstream, head.length)
+    sent = 0
+    while True:
+        line = source.line()
+        size = parse_chunk_size(line)
+        upstream.sendall(b"%x\r\n" % size)
+        if size == 0:
+            if source.line() != b"\r\n":
+                raise Malformed("its body ends with trailers")
+            upstream.sendall(b"\r\n")
+            return sent
+        sent += source.send(upstream, size)
+        if source.line() != b"\r\n":
+            raise Malformed("a chunk of its body is longer than it says")
+        upstream.sendall(b"\r\n")
+
+
+class _Source:
+    """What comes of a connection, the bytes first that were already read."""
+
+    def __init__(self, connection: socket.socket, rest: bytes) -> None:
+        self._connection, self._rest = connection, rest
+
+    def send(self, target: socket.socket, count: int) -> int:
+        left = count
+        while left:
+            data = self._rest[:left] or self._connection.recv(min(left, 65536))
+            if not data:
+                raise ConnectionResetError
+            self._rest = self._rest[len(data) :] if self._rest else b""
+            target.sendall(data)
+            left -= len(data)
+        return count
+
+    def line(self) -> bytes:
+        """A short line with its end."""
+        while b"\n" not in self._rest:
+            more = self._connection.recv(64)
+            if not more:
+                raise ConnectionResetError
+            self._rest += more
+            if len(self._rest) > 65536:
+                raise Malformed("a chunk of its body does not begin with its size")
+        line, end, self._rest = self._rest.partition(b"\n")
+        return line + end
