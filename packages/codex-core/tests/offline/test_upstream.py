@@ -45,7 +45,12 @@ def test_a_name_that_nobody_knows_is_unreachable() -> None:
 def test_a_look_up_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstream, "_LOOK_UP", 0.05)
     over = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [] if over.wait(20) else [])
+
+    def look(*_: object, **__: object) -> list[object]:
+        over.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
     with pytest.raises(Unreachable, match="it did not answer in time"):
         resolve("slow.example")
     over.set()
