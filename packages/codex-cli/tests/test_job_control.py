@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 SEALED = [sys.executable, "-P", "-m", "codex_cli", "sealed", "--"]
 COMMAND = " ".join(SEALED)
+FORCED = """
+import os, sys
+from codex_cli import sealed
+from codex_core.offline import levels
+level = getattr(levels, sys.argv[1])
+levels.start_highest = lambda required, start: (start(level), [])
+sys.exit(sealed.main(["--", *sys.argv[2:]], os.environ))
+"""
 OUTER = ["bash", "--norc", "--noprofile", "-i"]
 
 
@@ -78,14 +87,19 @@ def test_ctrl_c_ends_a_loop_of_the_shell_too() -> None:
         assert tty.text.count("\r\nround") == 1
 
 
+@pytest.mark.parametrize("level", ["KERNEL", "KERNEL_SHARED_PIDS", "NOSOCKET", "PYTHON"])
 @pytest.mark.parametrize("program", ["cat", "sh -c 'cat; true'"])
-def test_a_reader_that_was_started_in_the_background_goes_on_in_the_foreground(program: str) -> None:
+def test_a_reader_that_was_started_in_the_background_goes_on_in_the_foreground(
+    program: str, level: str, tmp_path: Path
+) -> None:
+    (tmp_path / "forced.py").write_text(FORCED)
+    command = f"{sys.executable} {tmp_path}/forced.py {level}"
     with Terminal(OUTER) as tty:
-        tty.type(f"{COMMAND} {program} &\n")
+        tty.type(f"{command} {program} &\n")
         tty.wait_until_stopped()
         tty.expect(r"\[1\]\+\s+Stopped")
         tty.type("fg\n")
-        tty.expect(f"{COMMAND} {program}\r\n")
+        tty.expect(f"{re.escape(command)} {program}\r\n")
         tty.type("words\n")
         tty.expect("words\r\nwords\r\n")
         tty.type("\x04")

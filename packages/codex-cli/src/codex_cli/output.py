@@ -46,7 +46,7 @@ def write_problems(problems: Iterable[Problem], environ: Mapping[str, str]) -> N
 def write_note(text: str) -> None:
     """Write ``text`` to stderr; a stderr that nobody reads is no reason to fail."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(f"{text}\n", end="", file=sys.stderr, flush=True)  # in one piece: a program may be writing there too
     except OSError:
         return
 

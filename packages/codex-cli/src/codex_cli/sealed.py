@@ -143,9 +143,13 @@ def _folder() -> str:
 
 
 def _warn() -> None:
+    import _signal
+
     from codex_cli.output import write_note
 
+    before = _signal.signal(_signal.SIGTTOU, _signal.SIG_IGN)  # a terminal that stops who writes lets this through
     write_note("codex: guard level python: native code is not stopped; codex doctor says what would raise the level")
+    _signal.signal(_signal.SIGTTOU, before)
 
 
 def _tell_nosocket() -> None:
