@@ -24,9 +24,16 @@ _SOCKET_PREFIXES = ("ssh-", "dbus-", "tmux-")
 _SOCKET_FOLDERS_AT_HOME = (".gnupg", ".docker/run", ".docker/desktop", ".colima")
 _KEPT = ("/run/media", "/run/current-system", "/run/booted-system", "/run/opengl-driver", "/run/opengl-driver-32")
 """Folders of files below /run: removable disks, and where NixOS keeps all programs."""
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "shm", "pts", "dri", "kfd", "accel")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "pts", "dri", "kfd", "accel")
 _DEVICE_PREFIXES = ("nvidia", "dxg")
-_DEVICE_LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
+_DEVICE_LINKS = {
+    "ptmx": "pts/ptmx",
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+_TERMINALS = "/dev/pts"
 _OF_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 """What of /proc root could change the host with."""
 _PLACE = "/run/codex"
@@ -169,7 +176,22 @@ def _reduce_devices() -> None:
         else:
             _bind(descriptor, f"/dev/{name}")
     for name, target in _DEVICE_LINKS.items():
-        os.symlink(f"/proc/self/{target}", f"/dev/{name}")
+        os.symlink(target, f"/dev/{name}")
+    _allow_terminals()
+
+
+def _allow_terminals() -> None:
+    """Let terminals be made. Where the host's may not be, they are the seal's own, and its program's has no name there.
+
+    A /dev/ptmx that is mounted by itself finds no /dev/pts beside it (devpts in the kernel), so it is a link.
+    """
+    if os.access(f"{_TERMINALS}/ptmx", os.R_OK | os.W_OK):
+        return
+    os.makedirs(_TERMINALS, exist_ok=True)
+    try:
+        linux.mount("devpts", _TERMINALS, "devpts", linux.MS_NOSUID | linux.MS_NOEXEC, "ptmxmode=0666,mode=0620")
+    except OSError:
+        return  # none can be made here
 
 
 def _mask(path: str) -> None:
