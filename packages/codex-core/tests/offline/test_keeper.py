@@ -328,16 +328,14 @@ def test_a_small_dev_and_a_sys_that_nobody_writes_to() -> None:
 
 
 @pytest.mark.parametrize("user", ["root", "nobody"])
-def test_terminals_can_be_made_inside(user: str) -> None:
+def test_terminals_can_be_made_inside(user: str, tmp_path: Path) -> None:
     code = "import os; own, other = os.openpty(); os.write(own, b'a\\n'); print(os.ttyname(other), os.read(other, 9))"
     words = [sys.executable, "-m", "codex_cli", "sealed", "--require-guard", "kernel", "--", sys.executable, "-c", code]
     if user == "nobody":
         if os.geteuid() != 0:
             pytest.skip("only root can become another user")
         words = ["unshare", "--user", "--map-user=65534", "--map-group=65534", *words]
-    done = subprocess.run(
-        words, capture_output=True, text=True, check=False, env={**os.environ, "HOME": "/nonexistent"}
-    )
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "HOME": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"/dev/pts/[0-9]+ b'a\\n'\n", done.stdout)
 
