@@ -188,6 +188,10 @@ def test_a_ledger_whose_end_was_cut_lacks_what_a_record_names(codex: Codex, tmp_
     code, _, err = codex("ledger", "verify", str(ledger))
     assert code == 4
     assert "and it is another one here" in err
+    ledger.unlink()
+    code, _, err = codex("ledger", "verify", cwd=root)
+    assert code == 4
+    assert "knows an entry 2, and there are 0 here" in err
 
 
 def test_damaged_ledger_ends_with_4_and_its_first_bad_line(codex: Codex, ledger: Path) -> None:

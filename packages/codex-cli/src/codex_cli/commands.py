@@ -279,7 +279,8 @@ def verify(file: LedgerFile = None, json: Json = False) -> Reply:
     path = _ledger_path(file)
     known = _known_heads(path)
     heads = {number: head for number, (head, _) in known.items()}
-    report = ledger.verify(path, heads=heads) if path.exists() else ledger.LedgerReport(0, None)
+    absent = ledger.LedgerReport(0, None, missed=min(heads, default=None))
+    report = ledger.verify(path, heads=heads) if path.exists() else absent
     body = {"entries": report.entries, "head": report.head, "bad_line": report.bad_line or report.missed}
     text = f"{path}: {report.entries} entries\nhead {report.head or 'none'}"
     if report.bad_line is None and report.missed is not None:
