@@ -157,6 +157,8 @@ def test_a_program_that_is_continued_from_inside_continues_the_job() -> None:
         tty.expect("\r\n[^\r]*con\r\n")
         tty.type("jobs\n")
         tty.expect(r"\[1\]\+\s+Running")
+        tty.type("kill %1; wait; echo waited\n")
+        tty.expect("\r\nwaited")
 
 
 def test_a_job_that_ends_in_the_background_leaves_the_terminal_to_the_shell() -> None:
