@@ -73,9 +73,11 @@ def test_an_audit_takes_at_most_four_times_as_long_as_parsing_the_same_files() -
         audit_paths([folder])
 
     best: dict[object, float] = {}
-    for _ in range(3):
+    for _ in range(20):  # on a busy machine it takes some until both have met a quiet moment
         for work in (parse_all, audit_all):
             start = time.process_time()
             work()
             best[work] = min(best.get(work, 1e9), time.process_time() - start)
-    assert best[audit_all] < 4 * best[parse_all]
+        if best[audit_all] < 4 * best[parse_all]:
+            return
+    raise AssertionError(f"at best {best[audit_all] / best[parse_all]:.1f} times as long")
