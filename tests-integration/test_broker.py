@@ -630,6 +630,18 @@ def test_a_target_that_is_spelled_otherwise_is_refused_and_recorded(
     assert len(recorded) == len(SPELLED)
 
 
+@pytest.mark.parametrize("letter", ['"', "a", "%7E"])
+def test_a_request_of_any_length_is_refused_and_recorded(
+    letter: str, plain: Server, sealed: Sealed, rules: str, folder: Path
+) -> None:
+    target = f"http://127.0.0.1:{plain.port}/closed{letter * (7900 // len(letter))}"
+    answers = send(sealed, rules, "proxy", 3128, [f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"])
+    assert answers[0][:12] == "HTTP/1.1 403"
+    (refusal,) = entries(folder, "decision")
+    assert refusal["verdict"] == "refuse"
+    assert str(refusal["url"]).startswith(f"http://127.0.0.1:{plain.port}/closed")
+
+
 SMUGGLED = "GET /closed HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 BODIES = [
     ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", f"0\r\n\r\n{SMUGGLED}"),

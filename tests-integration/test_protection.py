@@ -128,6 +128,23 @@ sys.exit(main(["run"]))
     assert "/.codex/ledger.ndjson was replaced while this ran" in done.stderr
 
 
+def test_a_link_in_the_state_folder_opens_nothing_for_a_later_stage(project: Path, codex: Codex) -> None:
+    (project / "steps.py").write_text(
+        "def f(ctx, params):\n    open(ctx.runs / 'ledger.ndjson', 'w').close()\n    ctx.outputs[0].touch()\n"
+    )
+    (project / "codex.toml").write_text(f'{PROJECT}[stages.f]\nuses = "steps:f"\noutputs = ["o"]\n')
+    code = "import socket; socket.create_connection(('198.51.100.7', 443))"
+    (project / ".codex/runs").mkdir(parents=True)
+    assert codex("sealed", "--", sys.executable, "-c", code, cwd=project).exit == 1
+    before = (project / ".codex/ledger.ndjson").read_bytes()
+    assert before
+    assert codex("sealed", "ln", "-s", "..", ".codex/runs/f", cwd=project).exit == 0
+    answer = codex("run", cwd=project)
+    assert answer.exit != 0
+    assert "is or lies behind a link" in answer.out + answer.err
+    assert (project / ".codex/ledger.ndjson").read_bytes() == before
+
+
 def test_a_run_that_did_not_begin_leaves_no_state_folder(project: Path, codex: Codex) -> None:
     (project / "codex.toml").write_text(PROJECT + '[stages.f]\nuses = "nothing.such"\noutputs = ["o"]\n')
     assert codex("run", cwd=project).exit == 2

@@ -148,6 +148,16 @@ def test_a_signal_to_the_process_group_reaches_the_command_once(mark: Mark) -> N
         assert _rest(process) == ["end 4"]
 
 
+def test_no_signal_to_the_process_group_ends_what_ignores_it(mark: Mark) -> None:
+    code = "import signal; signal.signal(64, signal.SIG_IGN); print('up', flush=True); input(); print('alive')"
+    words = [*SEALED, sys.executable, "-c", code, mark]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0) as process:
+        assert _line(process) == "up"
+        os.killpg(process.pid, signal.SIGRTMAX)
+        assert process.communicate("\n", timeout=20)[0] == "alive\n"
+    assert process.returncode == 0
+
+
 def test_a_signal_that_was_ignored_stays_ignored(mark: Mark) -> None:
     process = subprocess.run(
         ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *SEALED, "sh", "-c", "kill -HUP $$; echo alive"],

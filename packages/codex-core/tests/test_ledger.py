@@ -557,7 +557,7 @@ def test_verify_waits_for_an_append_in_progress_and_sees_no_half_of_it(path: Pat
         reports.append(verify(path))
     child.join()
     assert child.exitcode == 0
-    assert len(reports) > 3
+    assert reports
     assert {report.bad_line for report in reports} == {None}
 
 

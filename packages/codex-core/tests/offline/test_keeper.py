@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -15,22 +16,23 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from codex_core.errors import GuardUnavailable, LedgerUnavailable, UsageError
-from codex_core.offline import levels, linux
+from codex_core.offline import levels, linux, mounts
 from codex_core.offline.attestation import Observation
 from codex_core.offline.keeper import Keeper
 from codex_core.offline.levels import Level
 from codex_core.offline.mounts import View
 from codex_core.offline.probe import probe
-from codex_core.offline.recorder import Recorder
+from codex_core.offline.recorder import Recorder, to_ledger
 from codex_core.offline.reporter import Reporter
 from codex_core.offline.seal import Program
-from codex_core.policy import Decision, Layer, Policy, Rule
+from codex_core.policy import Decision, Layer, Policy, Request, Rule, decide
 
 POLICY = Policy((Layer("here", allow=(Rule("a", "https://a.example:443/**", ("read",)),)),))
 REFUSAL = Decision("refuse", None, "no rule allows it", "a rule", "https://b.example:443/", "read", "s", POLICY.digest)
@@ -338,6 +340,91 @@ def test_terminals_can_be_made_inside(user: str, tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "HOME": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"/dev/pts/[0-9]+ b'a\\n'\n", done.stdout)
+
+
+@pytest.mark.parametrize("name", ["url", "reason", "remedy", "stage"])
+@pytest.mark.parametrize("text", ["\udc80", "a\x1b[2J", "a\rb"])
+def test_a_claim_that_no_ledger_or_terminal_can_hold_is_none(name: str, text: str) -> None:
+    recorder = quiet()
+    claim = {**REFUSAL.to_json(), name: text}
+    answer = json.loads(recorder.answer(json.dumps({"decision": claim, "times": 5}).encode()))
+    assert answer["error"]["code"] == "usage.invalid"
+    recorder.conclude()
+    assert (recorder.refused, recorder.decisions) == (0, {})
+
+
+def test_a_claim_gives_no_rule_of_its_own_as_ours() -> None:
+    recorder = quiet()
+    wide = '[[policy.allow]]\nid = "all"\nurl = "https://*.example:443/**"\nverbs = ["connect"]'
+    recorder.answer(json.dumps({"decision": {**REFUSAL.to_json(), "remedy": wide}}).encode())
+    assert recorder.last_refusal is not None
+    assert recorder.last_refusal.remedy is None
+
+
+def test_claims_leave_room_for_what_the_broker_says() -> None:
+    told: list[tuple[str, Mapping[str, object]]] = []
+    recorder = Recorder("s", lambda: POLICY, lambda kind, body: told.append((kind, body)))
+    granted = decide(POLICY, Request("read", "https://a.example:443/x", "s"), now=datetime(2026, 1, 1, tzinfo=UTC))
+    for number in range(4200):
+        claim = {**granted.to_json(), "url": f"https://a.example:443/{number}"}
+        recorder.answer(json.dumps({"decision": claim}).encode())
+    for message in ({"granted": granted.to_json()}, {"refused": REFUSAL.to_json()}):
+        assert recorder.answer_broker(json.dumps(message).encode(), {}) == b"true"
+    assert [body.get("reported") for kind, body in told[-2:]] == [None, None]
+    assert granted in recorder.decisions
+
+
+def test_claims_of_any_length_take_only_so_much_room() -> None:
+    told: list[Mapping[str, object]] = []
+    recorder = Recorder("s", lambda: POLICY, lambda kind, body: told.append(body))
+    for number in range(300):
+        claim = {**REFUSAL.to_json(), "url": f"https://b.example:443/{number}{'a' * 60_000}"}
+        recorder.answer(json.dumps({"decision": claim}).encode())
+    assert sum(len(str(body)) for body in told) < 2**24
+    assert recorder.refused == 300
+
+
+def test_a_message_of_the_broker_that_was_cut_is_not_recorded() -> None:
+    assert quiet().answer_broker(b'{"granted": {"verdict"', {}) == b"false"
+
+
+@pytest.mark.parametrize(("found", "isolated"), [(["lo"], True), (["lo", "sit0"], True), (["lo", "wlan0"], False)])
+def test_an_interface_that_is_down_is_a_network_too(
+    found: list[str], isolated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(levels, "interfaces", lambda: found)
+    monkeypatch.setattr(levels, "_is_up", lambda name: name == "lo")
+    monkeypatch.setattr(levels, "_routes", list)
+    assert levels.is_isolated() is isolated
+
+
+def test_a_socket_whose_name_holds_a_newline_is_seen(tmp_path: Path) -> None:
+    paths = [f"{tmp_path}/a\nb", f"{tmp_path}/c\rd", f"{tmp_path}/e f"]
+    with contextlib.ExitStack() as stack:
+        for path in paths:
+            stack.enter_context(socket.socket(socket.AF_UNIX)).bind(path)
+        assert set(paths) <= set(mounts.host_sockets())
+
+
+def test_what_is_writable_is_no_link_to_what_is_not(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    (state / "runs").mkdir(parents=True)
+    (state / "runs/stage").symlink_to("..")
+    view = View(read_only=[str(state)], writable=[str(state / "runs/stage")])
+    with keeping(levels.KERNEL) as keeper, pytest.raises(GuardUnavailable, match="read-only: ELOOP"):
+        run(keeper, lambda: 0, view=view)
+
+
+def test_the_ledger_is_written_to_while_it_is_the_one_that_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    path.touch()
+    append = to_ledger(str(path), known=path.stat())
+    append("note", {})
+    path.rename(tmp_path / "old")
+    path.touch()
+    with pytest.raises(LedgerUnavailable, match="was replaced while this ran"):
+        append("note", {})
+    assert path.read_bytes() == b""
 
 
 @every_level

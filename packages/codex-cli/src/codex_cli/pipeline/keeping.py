@@ -61,8 +61,16 @@ class StageKeeper:
     ``forsaken``: the runner has gone, and its stages with it.
     """
 
-    def __init__(self, keeper: Keeper, control: socket.socket, *, file: Path, policy: Policy) -> None:
-        self._keeper, self._control = keeper, control
+    def __init__(
+        self,
+        keeper: Keeper,
+        control: socket.socket,
+        *,
+        file: Path,
+        policy: Policy,
+        append: Callable[[str, Mapping[str, object]], None],
+    ) -> None:
+        self._keeper, self._control, self._append = keeper, control, append
         self._root, self._file, self._policy = file.parent, file, policy
         self._seals: dict[int, Seal] = {}
         self.forsaken = False
@@ -76,20 +84,38 @@ class StageKeeper:
     def _obey(self) -> None:
         message, descriptors, _, _ = socket.recv_fds(self._control, _LONGEST_REQUEST, 8)
         if not message:  # the runner has ended
-            self._keeper.unwatch(self._control.fileno())
-            self.forsaken = True
-            for seal in self._seals.values():
-                seal.signal(signal.SIGKILL)
+            self._end_run()
             return
-        kind, *rest = json.loads(message)
+        try:
+            kind, *rest = json.loads(message)
+            request = json.loads(os.pread(descriptors[0], os.fstat(descriptors[0]).st_size, 0)) if kind == START else {}
+        except (ValueError, TypeError, IndexError, OSError):  # a plug-in has written here: then the run cannot go on
+            self._end_run()
+            return
         if kind == START:
-            self._start(rest[0], *descriptors)
+            self._start(request, rest[0], *descriptors)
         elif kind == SIGNAL and rest[0] in self._seals:
             self._seals[rest[0]].signal(rest[1])
 
-    def _start(self, number: int, asked: int, ending: int, told: int, log: int, *files: int) -> None:
-        request = json.loads(os.pread(asked, os.fstat(asked).st_size, 0))
-        recorder = Recorder(request["stage"], lambda: self._policy, to_ledger(str(StateFolder(self._root).ledger)))
+    def _end_run(self) -> None:
+        """Hear no more of the runner, and end its stages."""
+        self._keeper.unwatch(self._control.fileno())
+        self._control.close()
+        self.forsaken = True
+        for seal in self._seals.values():
+            seal.signal(signal.SIGKILL)
+
+    def _start(
+        self,
+        request: Mapping[str, Any],  # Any: JSON of Starter.start
+        number: int,
+        asked: int,
+        ending: int,
+        told: int,
+        log: int,
+        *files: int,
+    ) -> None:
+        recorder = Recorder(request["stage"], lambda: self._policy, self._append)
 
         def end(status: int | None, seen: Observation | None, error: CodexError | None) -> None:
             self._seals.pop(number, None)
@@ -121,6 +147,10 @@ class StageKeeper:
         for path in (*request["writable"], environment["TMPDIR"]):  # the runner has loaded plug-ins
             if ".." in path.split("/") or not path.startswith((f"{state}/staging/", f"{state}/runs/")):
                 raise ConfigError(f"the runner wants to let a stage write to {path}")
+            if os.path.realpath(path) != os.path.realpath(state) + path[len(state) :]:
+                raise ConfigError(
+                    f"{path} is or lies behind a link, by which a stage could write elsewhere", hint="remove the link"
+                )
         return Program(
             _call(request, files),
             folder=request["folder"],
@@ -220,7 +250,8 @@ def _keep_beside(control: socket.socket, file: Path, policy: Policy, required: s
         answer = _level(keeper)
         control.send(json.dumps(answer).encode())
         if "level" in answer:
-            stages = StageKeeper(keeper, control, file=file, policy=policy)
+            append = to_ledger(str(StateFolder(file.parent).ledger))
+            stages = StageKeeper(keeper, control, file=file, policy=policy, append=append)
             keeper.serve(None, lambda: stages.forsaken and stages.idle)
         status = 0
     finally:
@@ -262,7 +293,8 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
     keeper = Keeper(required=required)
     keeper.take_signals()
     try:
-        stages = StageKeeper(keeper, ours, file=file, policy=policy)
+        append = to_ledger(str(state.ledger), known=os.fstat(ledger))
+        stages = StageKeeper(keeper, ours, file=file, policy=policy, append=append)
         program = Program(
             runner,
             folder=os.getcwd(),  # noqa: PTH109
@@ -271,18 +303,19 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
             view=View(kept=kept_folders(file.parent), read_only=(str(file),), movable=(str(state.ledger),)),
             handed=(theirs.fileno(), answer),
         )
-        recorder = Recorder("cli", lambda: policy, to_ledger(str(state.ledger)))
+        recorder = Recorder("cli", lambda: policy, append)
         seal = keeper.start(program, recorder, lambda status, _: endings.append(status))
         theirs.close()
         keeper.serve(seal, lambda: bool(endings) and stages.idle)
     finally:
         keeper.close()
         ours.close()
-        if is_new:
+        replaced = _is_replaced(state.ledger, ledger)
+        if is_new and not replaced:
             _take_away(state)
     data = os.pread(answer, os.fstat(answer).st_size, 0)
     os.close(answer)
-    if state.path.exists() and _is_replaced(state.ledger, ledger):
+    if replaced:
         raise LedgerUnavailable(
             f"{state.ledger} was replaced while this ran", hint="a plug-in that the run loads has done that"
         )

@@ -53,6 +53,7 @@ _VERBS: Mapping[str, Verb] = {
 }
 _REASONS = {400: "Bad Request", 403: "Forbidden", 431: "Request Header Fields Too Large", 502: "Bad Gateway"}
 _MESSAGE = 65536
+_LONGEST_TEXT = 3000
 _OF_CONNECTION, _OF_BROKER = 6, 32
 """Descriptors: of a connection, with its other end and two pipes; and of the broker's own, without its listeners."""
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -322,7 +323,7 @@ class Broker:
         raise Refused(decision)
 
     def _record(self, decision: Decision) -> None:
-        self._line.record({"refused": decision.to_json()})
+        self._line.record({"refused": _short(decision).to_json()})
 
     def _run(
         self, grant: Grant, upstream: socket.socket, connection: socket.socket, flows: list[tunnel.Flow], sent: int = 0
@@ -402,6 +403,16 @@ def _read_head(connection: socket.socket) -> tuple[Head, bytes]:
     head, end, rest = bytes(data).partition(END)
     connection.settimeout(_IDLE)
     return parse_head(head + end), rest
+
+
+def _short(decision: Decision) -> Decision:
+    """``decision`` in so few characters that a message holds it, however they are escaped."""
+
+    def cut(text: str) -> str:
+        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
+
+    remedy = None if decision.remedy is None else cut(decision.remedy)
+    return replace(decision, url=cut(decision.url), reason=cut(decision.reason), remedy=remedy)
 
 
 def _answer(connection: socket.socket, status: int, body: Mapping[str, object]) -> None:

@@ -14,7 +14,8 @@ def stop_until_heard(number: int, descriptor: int) -> bool:
     """Stop by the signal ``number`` until this process is continued, or ``descriptor`` is readable.
 
     Returns whether it was continued by somebody. Nothing that comes meanwhile is lost: a stop that is not yet carried
-    out is undone by the SIGCONT that the kernel sends for each message (fcntl(2), F_SETSIG).
+    out is undone by the SIGCONT that the kernel sends for each message (fcntl(2), F_SETSIG). SIGSTOP alone cannot be
+    held back until that is so, and leaves a moment in which a message does not continue it.
     """
     import fcntl
 
@@ -25,8 +26,13 @@ def stop_until_heard(number: int, descriptor: int) -> bool:
     fcntl.fcntl(descriptor, _F_SETSIG, _signal.SIGCONT)
     fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if not is_readable(descriptor):
+    if number == _signal.SIGSTOP:
+        if not is_readable(descriptor):
+            os.kill(os.getpid(), number)
+    else:
         os.kill(os.getpid(), number)
+        if is_readable(descriptor):
+            _signal.sigtimedwait([number], 0)
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [number])  # it stops here
     fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
     if handler is not None:

@@ -40,8 +40,8 @@ FORWARDED = tuple(
 """The signals that the program gets in the keeper's place: all but those that tell the keeper of itself."""
 
 
-_MOST_CONNECTIONS = 256
-"""From inside all seals at a time; who wants more is hung up on, so that the keeper has descriptors for its work."""
+_MOST_CONNECTIONS = 128
+"""From inside one seal at a time; who wants more is hung up on, so that the keeper has descriptors for its work."""
 
 
 class Keeper:
@@ -53,8 +53,6 @@ class Keeper:
     def __init__(self, *, required: str = levels.DEFAULT) -> None:
         self.level: levels.Level | None = None
         self.faults: list[Fault] = []
-        self.connections = 0
-        """How many from inside are open."""
         self.pins: dict[str, list[str]] = {}
         """Each name that a broker has looked up, with its addresses, which hold for the whole run."""
         self._required = required
@@ -170,11 +168,10 @@ class _Attendance:
             return False
         connection = _socket.socket(fileno=descriptor)
         foreign = not self._seal.level.namespaces and _peer(connection) != os.geteuid()
-        if foreign or self._keeper.connections >= _MOST_CONNECTIONS:
+        if foreign or len(self._connections) >= _MOST_CONNECTIONS:
             connection.close()  # without namespaces, other users have the name too
             return True
         self._connections[descriptor] = connection
-        self._keeper.connections += 1
         self._keeper.watch(descriptor, lambda: self._hear(descriptor))
         return True
 
@@ -214,7 +211,6 @@ class _Attendance:
 
     def _hang_up(self, descriptor: int) -> None:
         self._keeper.unwatch(descriptor)
-        self._keeper.connections -= 1
         self._connections.pop(descriptor).close()
 
     def _finish(self) -> None:
@@ -249,11 +245,16 @@ class _Attendance:
         """A program knocks for the first time. From now on the listeners are the broker's: with it, they are gone."""
         assert self._openings is not None  # they are what was knocked at
         listeners = dict(zip(self._seal.opened, self._openings.doors, strict=True))
-        self._broker = _BrokerProcess(listeners, self._recorder, self._openings.actor)
+        try:
+            self._broker = _BrokerProcess(listeners, self._recorder, self._openings.actor)
+        except OSError:  # there is no room for another process
+            self._recorder.broker_lost = True
         for descriptor in listeners:
             self._keeper.unwatch(descriptor)
             os.close(descriptor)
         self._seal.opened.clear()
+        if self._broker is None:
+            return
         self._keeper.watch(self._broker.pair.fileno(), self._hear_broker)
 
     def _hear_broker(self) -> None:

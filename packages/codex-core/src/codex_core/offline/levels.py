@@ -105,8 +105,16 @@ def _candidates(faults: Sequence[Fault]) -> Iterator[Level]:
 
 
 def is_isolated() -> bool:
-    """Whether this process already has no network: no interface but loopback that is up, and no route over another."""
-    return all(name == "lo" or not _is_up(name) for name in interfaces()) and not _routes()
+    """Whether this process already has no network: no interface but loopback and those of no use, and no route.
+
+    One that is down is a network too: it may come up.
+    """
+    others = set(interfaces()) - {"lo"}
+    return others <= _FALLBACK and not any(map(_is_up, others)) and not _routes()
+
+
+_FALLBACK = frozenset(["erspan0", "gre0", "gretap0", "ip6_vti0", "ip6gre0", "ip6tnl0", "ip_vti0", "sit0", "tunl0"])
+"""What the kernel puts into every network namespace where a module for tunnels is loaded."""
 
 
 def explain(fault: Fault) -> str:

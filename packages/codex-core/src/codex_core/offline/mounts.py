@@ -39,6 +39,8 @@ _OF_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 _PLACE = "/run/codex"
 TEMPORARY = f"{_PLACE}/tmp"
 """Where a view's temporary folder is found as well: unix sockets, as multiprocessing has them, need a short path."""
+_ADDRESS_WIDTHS = (9, 17)
+"""Characters that a row of /proc/net/unix begins with: the address of the socket in memory, and a colon."""
 _LOOPBACK_NAMES = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 _UNREACHABLE = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.ENODEV}
 """What the program cannot reach by this path either: it is not there, or its file system is not."""
@@ -69,8 +71,14 @@ class View:
 
 def host_sockets() -> list[str]:
     """The path of every bound unix socket of this network namespace (proc_net(5)), where it is an absolute one."""
-    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as table:
-        rows = [line.rstrip("\n").split(maxsplit=7) for line in table]
+    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape", newline="\n") as table:
+        rows: list[list[str]] = []
+        for line in table.read().split("\n"):
+            words = line.split(" ", 1)
+            if words[0].endswith(":") and len(words[0]) in _ADDRESS_WIDTHS:
+                rows.append(line.split(maxsplit=7))
+            elif rows and len(rows[-1]) == 8:  # the rest of a name that holds a newline
+                rows[-1][7] += f"\n{line}"
     return sorted({row[7] for row in rows if len(row) == 8 and row[7].startswith("/")})
 
 
@@ -91,7 +99,8 @@ def rearrange(view: View, sockets: Iterable[str], *, home: str, names: Mapping[s
     with attempt("mask"):
         for path in sockets:
             _mask(path)
-    temporary = None if view.temporary is None else os.open(view.temporary, os.O_PATH | os.O_CLOEXEC)
+    with attempt("read-only"):
+        temporary = None if view.temporary is None else _open_inside(view.temporary, view.read_only)
     with attempt("names"):
         if _is_folder("/run"):
             os.mkdir(_PLACE, 0o755)
@@ -223,6 +232,8 @@ def _replace(path: str, text: str) -> None:
         _write(source, text)
         linux.mount(source, path, flags=linux.MS_BIND)
     elif os.path.islink(path) and (target := os.path.realpath(path)).startswith("/run/"):
+        if target.startswith(_KEPT):
+            return  # that is the host's own
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _write(target, text)
 
@@ -234,7 +245,7 @@ def _write(path: str, text: str) -> None:
 
 def _protect(view: View) -> None:
     """Make what is read-only so, with each folder above it a mount, which nobody can rename away from it."""
-    held = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in view.writable}
+    held = {path: _open_inside(path, view.read_only) for path in view.writable}
     protected = [path for path in view.read_only if os.path.lexists(path)]
     for folder in sorted({above for path in protected for above in _above(os.path.realpath(path))}):
         if not os.path.ismount(folder):
@@ -243,6 +254,18 @@ def _protect(view: View) -> None:
         _bind_read_only(path)
     for path, descriptor in held.items():
         _bind(descriptor, path)
+
+
+def _open_inside(path: str, folders: Iterable[str]) -> int:
+    """A descriptor of what lies at ``path`` itself in one of ``folders``: by a link it could be all of that folder."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+    found = os.readlink(f"/proc/self/fd/{descriptor}")
+    if stat.S_ISLNK(os.fstat(descriptor).st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    for folder in folders:
+        if path.startswith(f"{folder}/") and found != os.path.realpath(folder) + path[len(folder) :]:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    return descriptor
 
 
 def _above(path: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal
 import os
 import select
+import time
 
 from codex_core.offline import linux
 from codex_core.offline.job import open_terminal
@@ -19,6 +20,8 @@ KEEPER_DIED = 64
 _STOPPING = (_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU)
 _KILLED = 137
 """The exit status of an init that was told to end everything."""
+_RECENT = 1.0
+"""Seconds for which a signal that this process got counts as one that the keeper has still to speak of."""
 _ALREADY = 5
 """Milliseconds within which a signal to the whole process group has reached each process of it."""
 
@@ -38,7 +41,8 @@ def watch_over(pid: int, pair: _socket.socket, signals: Iterable[int], *, alone:
     os.chdir("/")
     for number in (_signal.SIGCHLD, *signals):
         _signal.signal(number, lambda *_: None)
-    _signal.signal(KEEPER_DIED, lambda *_: os._exit(_end_all()))
+    if not alone:
+        _signal.signal(KEEPER_DIED, lambda *_: os._exit(_end_all()))
     _signal.set_wakeup_fd(wake)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [*signals])
     status = _Watch(pid, pair, woken, group=group).status()
@@ -53,8 +57,8 @@ class _Watch:
 
     def __init__(self, pid: int, pair: _socket.socket, woken: int, *, group: bool) -> None:
         self._pid, self._pair, self._woken, self._group = pid, pair, woken, group
-        self._noted: dict[int, int] = {}
-        """How often this process has got each signal, and the keeper has not yet spoken of it."""
+        self._noted: dict[int, list[float]] = {}
+        """When this process has got each signal of which the keeper has not yet spoken."""
         self._had_terminal = False
         """Whether a group that the child has made was the terminal's foreground when the child was last stopped."""
 
@@ -94,7 +98,7 @@ class _Watch:
         except BlockingIOError:
             return  # it was read while an order was obeyed
         for number in received:
-            self._noted[number] = self._noted.get(number, 0) + 1
+            self._noted.setdefault(number, []).append(time.monotonic())
 
     def _obey(self) -> None:
         message = self._pair.recv(64).decode().split()
@@ -117,13 +121,14 @@ class _Watch:
 
     def _was_sent_to_all(self, number: int) -> bool:
         """Whether this process has got the signal that the keeper got, and so the child, which is in the same group."""
-        if not self._noted.get(number):
+        noted = self._noted[number] = [at for at in self._noted.get(number, ()) if time.monotonic() - at < _RECENT]
+        if not noted:
             poll = select.poll()
             poll.register(self._woken, select.POLLIN)
             if poll.poll(_ALREADY):
                 self._note()
         if self._noted.get(number):
-            self._noted[number] -= 1
+            self._noted[number].pop(0)
             return True
         return number in _STOPPING and bool(self._noted.get(_signal.SIGCONT))  # what came later has undone it
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping
     from typing import Any
 
@@ -37,6 +38,8 @@ class Recorder:
         self.names: dict[str, int] = {}
         self._append = append
         self._counts: dict[tuple[Decision, bool], _Count] = {}
+        self._left = {True: _MOST_DECISIONS, False: _MOST_DECISIONS}
+        self._room = {True: _MOST_TEXT, False: _MOST_TEXT}
         self._uncounted = {True: 0, False: 0}
         """Further Decisions, those that are claims and the others."""
         self._policy_text = ""
@@ -76,7 +79,10 @@ class Recorder:
         from codex_core.errors import CodexError
         from codex_core.policy import Decision
 
-        data = json.loads(message)
+        try:
+            data = json.loads(message)
+        except ValueError:  # it was cut: then nothing is recorded, and nothing goes out
+            return b"false"
         if "pinned" in data:
             return json.dumps(pins.get(data["pinned"])).encode()
         if "pin" in data:
@@ -131,12 +137,27 @@ class Recorder:
 
         decision, times = from_members(Decision, data["decision"]), data.get("times", 1)
         texts = (decision.reason, decision.url, decision.stage, decision.rule or "", decision.policy)
-        if not all(map(str.isprintable, texts)):  # they would steer the terminal that shows them
-            raise ValueError("a Decision is one line")
+        lines = (decision.remedy or "").split("\n")
+        if not all(map(str.isprintable, (*texts, *lines))):  # they would steer the terminal that shows them
+            raise ValueError("a Decision is one line, and its remedy a few")
+        decision = self._with_own_remedy(decision)
         if type(times) is not int or not 0 < times < _MOST_AT_ONCE:
             raise ValueError("a Decision is made some times")
         self._keep(decision, reported=True, lasting=True, times=times)
         return {"recorded": True}
+
+    def _with_own_remedy(self, decision: Decision) -> Decision:
+        """A claim whose remedy is no rule, or the one that the policy itself gives: others would seem to be ours."""
+        from dataclasses import replace
+        from datetime import UTC, datetime
+
+        from codex_core.policy import Request, decide
+
+        if "[[policy" not in (decision.remedy or ""):
+            return decision
+        request = Request(decision.verb, decision.url, decision.stage)
+        own = decide(self.policy(), request, now=datetime.now(UTC)).remedy
+        return decision if decision.remedy == own else replace(decision, remedy=None)
 
     def _would_decide(self, decision: Decision) -> bool:
         """Whether the policy alone says this, and not what a name leads to, or how a request was spelled."""
@@ -155,18 +176,30 @@ class Recorder:
         if not decision.allowed:
             self.refused += times
             self.last_refusal = decision
-        count = self._counts.get((decision, reported))
+        count = self._counts.get((decision, reported)) or self._begin_count(decision, reported=reported)
         if count is None:
-            if len(self._counts) >= _MOST_DECISIONS:  # neither memory nor disk is there for all that can be asked for
-                self._uncounted[reported] += times
-                return
-            count = self._counts[decision, reported] = _Count()
-        count.made += times
+            self._uncounted[reported] = min(self._uncounted[reported] + times, _MOST_TIMES)
+            return
         if count.written < _EACH:
-            count.written += 1
             self._write("decision", {**decision.to_json(), **_claim(reported)})
+            count.written += 1
+        count.made = min(count.made + times, _MOST_TIMES)
         if lasting:
             self.decisions[decision] = None
+
+    def _begin_count(self, decision: Decision, *, reported: bool) -> _Count | None:
+        """A new count for ``decision``; None where there is no room: neither memory nor disk is there for all claims.
+
+        Claims leave the broker's facts their room, and what it has granted is never left out.
+        """
+        size = sum(map(len, (decision.reason, decision.url, decision.remedy or "")))
+        fact = not reported and decision.allowed
+        if not fact and (self._left[reported] <= 0 or self._room[reported] < size):
+            return None
+        self._left[reported] -= 1
+        self._room[reported] -= size
+        count = self._counts[decision, reported] = _Count()
+        return count
 
     def _count(self, data: Mapping[str, Any]) -> None:  # Any: what the broker says
         counts = self._grants.setdefault(tuple(data["moved"]), {"connections": 0, "sent": 0, "received": 0})
@@ -202,7 +235,11 @@ _PAGE = 16384
 _REVERSE = ".arpa"
 """What the names end with that ask who has an address: nobody goes anywhere by them."""
 _MOST_DECISIONS = 4096
-"""How many different Decisions of one program are written down; further ones are counted together."""
+"""How many different claims, and as many refusals of the broker, of one program are written down each."""
+_MOST_TEXT = 2**23
+"""How many characters these may have together; further ones are counted."""
+_MOST_TIMES = 2**53 - 1
+"""The largest number that JSON holds everywhere."""
 _MOST_AT_ONCE = 1_000_000_000
 _MOST_NAMES = 256
 """How many names of one program are written down."""
@@ -214,9 +251,26 @@ _OF_DECISIONS = ("decision", "repeated")
 """The kinds of entries that are Decisions, which an outer keeper counts itself."""
 
 
-def to_ledger(path: str) -> Callable[[str, Mapping[str, object]], None]:
-    """Appends to the ledger at ``path``, a refusal synced; or, inside another seal, hands Decisions to that keeper."""
+def to_ledger(path: str, *, known: os.stat_result | None = None) -> Callable[[str, Mapping[str, object]], None]:
+    """Appends to the ledger at ``path``, a refusal synced; or, inside another seal, hands Decisions to that keeper.
+
+    With ``known`` it is LedgerUnavailable if another file lies there now.
+    """
     import os
+
+    def check() -> None:
+        if known is None:
+            return
+        try:
+            replaced = not os.path.samestat(os.stat(path), known)
+        except OSError:
+            replaced = True
+        if replaced:
+            from codex_core.errors import LedgerUnavailable
+
+            raise LedgerUnavailable(
+                f"{path} was replaced while this ran", hint="a plug-in that the run loads has done that"
+            )
 
     from codex_core.offline.reporter import ADDRESS, Reporter
 
@@ -236,6 +290,8 @@ def to_ledger(path: str) -> Callable[[str, Mapping[str, object]], None]:
             return
         if not opened:
             opened.append(Ledger(path))
+        check()
         opened[0].append(kind, body, at=datetime.now(UTC), sync=body.get("verdict") != "allow")
+        check()
 
     return append

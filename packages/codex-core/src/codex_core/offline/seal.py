@@ -133,8 +133,8 @@ class Seal:
     def _say(self, message: str) -> None:
         try:
             self.pair.send(message.encode())
-        except (BrokenPipeError, ConnectionResetError):
-            return  # it has ended meanwhile
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            return  # it has ended meanwhile, or been stopped from inside
 
 
 def start(program: Program, level: Level, *, address: str, handlers: Mapping[int, object] | None = None) -> Seal:
