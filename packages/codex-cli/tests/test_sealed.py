@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -292,6 +293,19 @@ def test_a_signal_at_any_moment_of_the_start_ends_it(mark: Mark) -> None:
             _, err = process.communicate(timeout=20)
             assert process.returncode in {143, -signal.SIGTERM}, err  # the second before Codex has begun to listen
     assert mark.ends()
+
+
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_terminals_can_be_made_inside(user: str, tmp_path: Path) -> None:
+    code = "import os; own, other = os.openpty(); os.write(own, b'a\\n'); print(os.ttyname(other), os.read(other, 9))"
+    words = [*SEALED, sys.executable, "-c", code]
+    if user == "nobody":
+        if os.geteuid() != 0:
+            pytest.skip("only root can become another user")
+        words = ["unshare", "--user", "--map-user=65534", "--map-group=65534", *words]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "HOME": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"/dev/pts/[0-9]+ b'a\\n'\n", done.stdout)
 
 
 def test_what_succeeded_is_told_nothing_of(codex: Codex) -> None:
