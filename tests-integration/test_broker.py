@@ -515,7 +515,7 @@ except OSError as error:
         (folder / "used").unlink()
         _, err = keeper.communicate()
     assert keeper.returncode == 1
-    assert "Connection refused" in err
+    assert "Connection re" in err  # refused, or reset where it was still on its way
     assert "codex: the broker was ended while this ran, and from then on everything was refused" in err
     (grant,) = entries(folder, "grant")  # what it had told until then
     assert (grant["rule"], grant["connections"]) == ("hub", 1)
