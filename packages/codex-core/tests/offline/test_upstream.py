@@ -11,7 +11,7 @@ from codex_core.offline import upstream
 from codex_core.offline.upstream import Unreachable, connect, is_public, resolve
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::1"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
 def test_an_address_of_the_internet_is_public(address: str) -> None:
     assert is_public(address)
 
