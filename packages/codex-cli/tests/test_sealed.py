@@ -169,6 +169,22 @@ def test_a_signal_that_was_ignored_stays_ignored(mark: Mark) -> None:
     assert (process.returncode, process.stdout) == (0, "alive\n")
 
 
+def test_an_interrupt_that_was_ignored_stays_ignored() -> None:
+    line = 'trap "" INT; exec "$@"'
+    words = ["sh", "-c", line, "sh", *SEALED, "sh", "-c", "kill -INT $$; echo alive"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n")
+
+
+def test_a_signal_mask_of_who_starts_it_keeps_nobody_waiting() -> None:
+    code = (
+        "import signal, subprocess, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD]);"
+        " sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+    )
+    words = [sys.executable, "-c", code, *SEALED, "sh", "-c", "exit 3"]
+    assert subprocess.run(words, check=False, timeout=20).returncode == 3
+
+
 def test_what_a_command_leaves_running_ends_with_it(codex: Codex, mark: Mark) -> None:
     left = f"sleep 1000 # {mark}"
     assert (

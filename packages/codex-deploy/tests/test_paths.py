@@ -74,6 +74,6 @@ def test_what_has_no_fault_stays_inside_and_apart(paths: list[str]) -> None:
         return
     for path in paths:
         assert path == posixpath.normpath(path)
-        assert not posixpath.join("/bundle", path).startswith("/bundle/..")
+        assert not posixpath.join("/bundle", path).startswith("/bundle/../")
         assert posixpath.normpath(posixpath.join("/bundle", path)).startswith("/bundle/")
     assert len({path.casefold() for path in paths}) == len(paths)

@@ -73,7 +73,7 @@ def host_sockets() -> list[str]:
     """The path of every bound unix socket of this network namespace (proc_net(5)), where it is an absolute one."""
     with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape", newline="\n") as table:
         rows: list[list[str]] = []
-        for line in table.read().split("\n"):
+        for line in table.read().removesuffix("\n").split("\n"):
             words = line.split(" ", 1)
             if words[0].endswith(":") and len(words[0]) in _ADDRESS_WIDTHS:
                 rows.append(line.split(maxsplit=7))

@@ -44,7 +44,7 @@ def watch_over(pid: int, pair: _socket.socket, signals: Iterable[int], *, alone:
     if not alone:
         _signal.signal(KEEPER_DIED, lambda *_: os._exit(_end_all()))
     _signal.set_wakeup_fd(wake)
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [*signals])
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGCHLD, *signals])  # whoever started Codex may block it
     status = _Watch(pid, pair, woken, group=group).status()
     if not alone:
         _end_all()

@@ -372,7 +372,8 @@ def _die_with(parent: int) -> None:
 def _restore_signals(handlers: Mapping[int, object]) -> None:
     """Signals as a program finds them that was not started by Python: ignored, or with what they do by themselves."""
     _signal.set_wakeup_fd(-1)
-    own = {_signal.SIGPIPE: _signal.SIG_DFL, _signal.SIGXFSZ: _signal.SIG_DFL, _signal.SIGINT: _signal.SIG_DFL}
+    own: dict[int, object] = {_signal.SIGPIPE: _signal.SIG_DFL, _signal.SIGXFSZ: _signal.SIG_DFL}
+    own[_signal.SIGINT] = _signal.getsignal(_signal.SIGINT)  # Python's own handler, or it was ignored
     for number, handler in {**own, **handlers}.items():
         _signal.signal(number, _signal.SIG_IGN if handler is _signal.SIG_IGN else _signal.SIG_DFL)
 
