@@ -286,7 +286,14 @@ class _BrokerProcess:
         self.pair, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         over, self._over = os.pipe2(os.O_CLOEXEC)
         parent = os.getpid()
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            for descriptor in (over, self._over):
+                os.close(descriptor)
+            self.pair.close()
+            theirs.close()
+            raise
         if self._pid == 0:
             seal.in_child(lambda: _serve_out(listeners, policy, recorder.stage, actor, theirs, over, parent))
         theirs.close()

@@ -21,9 +21,9 @@ class Recorder:
 
     ``policy`` reads the policy when it is first asked for; ``append`` puts an entry of a kind into the ledger, and
     raises LedgerUnavailable if it cannot. ``decisions`` are those that were recorded, each once; ``refused`` counts
-    the refusals, ``last_refusal`` is the last of them. ``names`` were looked up in vain, each with how often it was
-    asked for. ``fault`` is there once something could not be recorded; ``broker_lost`` says that the way out was closed
-    before the program's end.
+    the refusals, ``last_refusal`` is the last of them. ``names`` were looked up in vain, each with how many questions
+    there were for it. ``fault`` is there once something could not be recorded; ``broker_lost`` says that the way out
+    was closed before the program's end.
     """
 
     def __init__(

@@ -66,11 +66,10 @@ class Program:
 class Seal:
     """A program in its seal, as the keeper has it.
 
-    ``ended`` is a pidfd, readable when nothing is left inside. ``pair`` brings ``stopped N``, ``continued`` and
-    ``ended STATUS``.
-    ``listener`` accepts connections from inside, ``questions`` has its look-ups of names, where there is a network of
-    its own; ``facts`` are open files of the inside's /proc/net. ``opened`` are
-    the listening sockets of the program's openings, in their order.
+    ``ended`` is a pidfd, readable when nothing is left inside. ``pair`` brings ``stopped N`` and ``ended STATUS``, and
+    ``continued``, which only has to wake a keeper that is stopped itself. ``listener`` accepts connections from inside,
+    ``questions`` has its look-ups of names, where there is a network of its own; ``facts`` are open files of the
+    inside's /proc/net. ``opened`` are the listening sockets of the program's openings, in their order.
     """
 
     def __init__(
@@ -166,7 +165,7 @@ def execute(words: Sequence[str]) -> int:
 def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) -> Seal:
     """The keeper's part: answer each step of the chain until the program is about to begin."""
     pid, facts = first, dict[str, int]()
-    listener, questions, opened = -1, -1, list[int]()
+    listener, opened = -1, list[int]()
     try:
         while True:
             message, descriptors = _receive(pair)
@@ -178,7 +177,6 @@ def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) 
             elif step == "made":
                 listener, *others = descriptors
                 facts, opened = dict(zip(_FACTS, others, strict=False)), others[len(_FACTS) :]
-                questions = opened.pop(0) if level.namespaces else -1
             elif step == "init":
                 os.waitpid(first, 0)
                 pid = int(rest[0])
@@ -186,15 +184,14 @@ def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) 
             elif step == "ready":
                 pair.send(b"go")
             elif step == "confined":
+                questions = opened.pop(0) if level.namespaces else -1
                 return Seal(level, pid, pair, listener, questions, facts, opened, own_group=own_group)
             elif step == "fault":
                 raise SealFault(rest[0], int(rest[1]))
             else:  # it was ended, or stopped, before it had begun
                 raise SealFault("start", errno.EINTR)
     except BaseException as error:
-        _give_up(
-            pair, pid, [*facts.values(), *opened, listener, *([questions] if questions >= 0 else [])] if facts else []
-        )
+        _give_up(pair, pid, [*facts.values(), *opened, listener] if facts else [])
         if isinstance(error, TimeoutError):
             raise SealFault("start", errno.ETIMEDOUT) from error
         raise
