@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from codex_core.policy import Policy
 
 _LONGEST_REQUEST = 4096
+_OF_START = 4
+"""Descriptors that a request to start a stage brings at the least."""
 _AT_START = re.compile("(PYTHON|LD_|GLIBC_|MALLOC_|LC_).*|LANG|LANGUAGE|LOCPATH|TZ|TZDIR")
 """The variables that a program reads at its start alone: a fork cannot follow a change of them."""
 _OF_SEALS = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
@@ -88,6 +90,8 @@ class StageKeeper:
             return
         try:
             kind, *rest = json.loads(message)
+            if kind == START and len(descriptors) < _OF_START:
+                raise ValueError("a stage is started with its request, its ending, its end and its log")
             request = json.loads(os.pread(descriptors[0], os.fstat(descriptors[0]).st_size, 0)) if kind == START else {}
         except (ValueError, TypeError, IndexError, OSError):  # a plug-in has written here: then the run cannot go on
             self._end_run()
