@@ -1,7 +1,8 @@
 """Checks that need not be made twice: the files that were read without a mistake, by the digest of their bytes.
 
-Reading a policy file costs ten times what a seal does. So what was found in order is noted in the cache folder, and
-read again only when it is needed or has changed. A note grants nothing: a program inside may be able to write one.
+Reading a policy file costs ten times what a seal does. So of files that are in order, and allow nothing, the denies are
+noted in the cache folder, and the files read again only when they have changed. A note grants nothing: a program inside
+may be able to write one. What it says is used to explain refusals, which there are without it.
 """
 # ruff: noqa: PTH103, PTH105, PTH118
 # because importing pathlib costs as much as the seal
@@ -18,27 +19,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def allow_nothing(files: Sequence[str], environ: Mapping[str, str]) -> bool:
-    """Whether just these files, with the bytes that they have now, were found in order, and to allow nothing."""
+def noted(files: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What was noted of just these files, with the bytes that they have now; None if nothing was."""
     try:
         note = _note(files, environ)
         if index_cache.fault_of(os.path.dirname(note)) or index_cache.fault_of(note):  # noqa: PTH120
-            return False
+            return None
         with open(note, "rb") as stream:
-            return stream.read() == _digest(files)
-    except OSError:
-        return False
+            data, digest = stream.read(), _digest(files)
+        return data[len(digest) :].decode() if data.startswith(digest) else None
+    except (OSError, ValueError):
+        return None
 
 
-def remember(files: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Note that these files are in order and allow nothing; without a word where that cannot be done."""
+def remember(files: Sequence[str], environ: Mapping[str, str], text: str) -> None:
+    """Note ``text`` of these files; without a word where that cannot be done."""
     try:
         note, digest = _note(files, environ), _digest(files)
         os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)  # noqa: PTH120
         with open(f"{note}.{os.getpid()}", "xb") as stream:
-            stream.write(digest)
+            stream.write(digest + text.encode())
         os.replace(f"{note}.{os.getpid()}", note)
-    except OSError:
+    except (OSError, ValueError):
         return
 
 

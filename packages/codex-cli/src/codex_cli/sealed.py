@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 
-from codex_core.offline import job, levels
+from codex_core.offline import job, levels, pinned
 from codex_core.offline.attestation import describe_tries
 from codex_core.offline.environment import sealed_environment
 from codex_core.offline.keeper import Keeper
 from codex_core.offline.mounts import View
 from codex_core.offline.recorder import Recorder, to_ledger
+from codex_core.offline.reporter import ADDRESS
 from codex_core.offline.seal import Program, execute
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from codex_core.errors import Problem
     from codex_core.offline.attestation import Observation
 
+_LATER = ("codex_cli.explanation", "codex_cli.output")
+"""What of this package is imported when the program has begun."""
 STAGE = "sealed"
 """What rules and the ledger call a program that ``codex sealed`` runs."""
 HELP = """\
@@ -100,7 +103,9 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
     project = SealedProject(folder, options.policy, environ)
     recorder = Recorder(STAGE, project.policy, to_ledger(project.ledger))
     endings: list[tuple[int, Observation]] = []
-    keeper = Keeper(required=options.require_guard)
+    openings = project.openings(STAGE)
+    sockets = openings is not None or ADDRESS in environ
+    keeper = Keeper(required=options.require_guard, meanwhile=lambda: pinned.pin(_LATER, sockets=sockets))
     keeper.take_signals()
     in_foreground = job.is_foreground()
     try:
@@ -109,7 +114,7 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
             folder=folder,
             environment=sealed_environment(environ),
             view=View(kept=project.kept, read_only=project.read_only, writable=project.writable),
-            openings=project.openings(STAGE),
+            openings=openings,
         )
         seal = keeper.start(program, recorder, lambda *ending: endings.append(ending))
         if seal.level.name == "python":

@@ -33,6 +33,7 @@ class SealedProject:
         project = "" if root is None else os.path.join(root, PIPELINE_FILE)
         self._files = policy_files(environ, project=project, given=policy_file)
         self._policy: Policy | None = None
+        self._noted: str | None = None
         self._allows = False
         self.kept = [folder, *filter(None, [root]), sys.prefix, sys.base_prefix, os.path.dirname(__file__)]
         protected = [path for path in self._files if os.path.isfile(path)]  # a pipe, as of <(...), has been read
@@ -47,11 +48,16 @@ class SealedProject:
     def _read(self, environ: Mapping[str, str]) -> None:
         from codex_cli import checks
 
-        if checks.allow_nothing(self._files, environ):
+        self._noted = checks.noted(self._files, environ)
+        if self._noted is not None:
             return
-        self._allows = any(layer.allow for layer in self.policy().layers)
+        layers = self.policy().layers
+        self._allows = any(layer.allow for layer in layers)
         if not self._allows:
-            checks.remember(self._files, environ)
+            import json
+
+            denies = [{**layer.to_json(), "allow": [], "origin": layer.origin} for layer in layers]
+            checks.remember(self._files, environ, json.dumps(denies))
 
     def openings(self, stage: str) -> Openings | None:
         """What a program that runs as ``stage`` has of a broker; None if no rule allows it anything."""
@@ -66,10 +72,27 @@ class SealedProject:
     def policy(self) -> Policy:
         """The policy of these files, read when it is first asked for."""
         if self._policy is None:
-            from codex_core.project import read_policy
-
-            self._policy = read_policy(self._files)
+            self._policy = self._policy_of_note() or self._policy_of_files()
         return self._policy
+
+    def _policy_of_files(self) -> Policy:
+        from codex_core.project import read_policy
+
+        return read_policy(self._files)
+
+    def _policy_of_note(self) -> Policy | None:
+        """What was noted of the files, which allow nothing: pydantic is not loaded once a program has begun."""
+        if self._noted is None and self._files:
+            return None
+        import json
+
+        from codex_core.policy import Layer, Policy
+
+        try:
+            layers = json.loads(self._noted or "[]")
+            return Policy(tuple(Layer.from_json({**layer, "allow": []}, origin=layer["origin"]) for layer in layers))
+        except (ValueError, TypeError, KeyError, AttributeError):  # a program has written it
+            return Policy()
 
 
 def _check_links(paths: Sequence[str]) -> None:

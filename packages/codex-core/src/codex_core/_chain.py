@@ -10,15 +10,16 @@ they have, newlines included, and their sha256. A ``torn`` entry that follows no
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 from codex_core.digest import LARGEST_INTEGER, canonical_json, digest_bytes
+from codex_core.sha256 import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from hashlib import _Hash
 
 TORN = "torn"
 """The kind of the entry that marks damaged lines, and the reason in a report of a file that ends inside a line."""
@@ -73,17 +74,17 @@ class Damage:
     reason: str = ""
     size: int = 0
     cut: bool = False
-    sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
+    hashed: _Hash = field(default_factory=sha256)
 
     def add(self, data: bytes) -> None:
         """Count further bytes."""
         self.size += len(data)
-        self.sha256.update(data)
+        self.hashed.update(data)
         self.cut = not data.endswith(b"\n")
 
     def body(self) -> dict[str, object]:
         """What the ``torn`` entry that marks these bytes says of them."""
-        return {"bytes": self.size, "sha256": self.sha256.hexdigest()}
+        return {"bytes": self.size, "sha256": self.hashed.hexdigest()}
 
 
 def follow(stream: BinaryIO, size: int) -> Iterator[LedgerEntry | Fault]:

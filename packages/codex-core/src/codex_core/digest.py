@@ -8,7 +8,6 @@ are not strings have no such form and are refused.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from codex_core.errors import DigestError
+from codex_core.sha256 import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ def canonical_json(value: object) -> bytes:
 
 def digest_bytes(data: bytes) -> str:
     """``sha256:<hex>`` of ``data``."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return f"sha256:{sha256(data).hexdigest()}"
 
 
 def digest_json(value: object) -> str:
@@ -56,10 +56,12 @@ def digest_json(value: object) -> str:
 
 def digest_stream(stream: BinaryIO) -> str:
     """The digest of what ``stream`` still holds."""
-    sha256 = hashlib.sha256()  # not hashlib.file_digest: of a BytesIO that takes all, read already or not
+    import hashlib  # here, since it loads all of OpenSSL, which is what is fast where there is much to hash
+
+    hashed = hashlib.sha256()  # not hashlib.file_digest: of a BytesIO that takes all, read already or not
     while chunk := stream.read(_CHUNK):
-        sha256.update(chunk)
-    return f"sha256:{sha256.hexdigest()}"
+        hashed.update(chunk)
+    return f"sha256:{hashed.hexdigest()}"
 
 
 _NO_LINK = "put a regular file in its place, or remove it"

@@ -29,7 +29,7 @@ from codex_core.errors import (
     UsageError,
 )
 from codex_core.ledger import Ledger
-from codex_core.offline import guard, linux
+from codex_core.offline import guard, linux, pinned
 from codex_core.offline.doors import openings_for
 from codex_core.offline.environment import sealed_environment
 from codex_core.offline.keeper import Keeper
@@ -249,7 +249,7 @@ def _keep_beside(control: socket.socket, file: Path, policy: Policy, required: s
     status = 1
     try:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        keeper = Keeper(required=required)
+        keeper = Keeper(required=required, meanwhile=_pin)
         keeper.take_signals()
         answer = _level(keeper)
         control.send(json.dumps(answer).encode())
@@ -294,7 +294,7 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
     state = StateFolder(file.parent)
     is_new = not state.path.exists()
     ledger = _prepare(file, state)
-    keeper = Keeper(required=required)
+    keeper = Keeper(required=required, meanwhile=_pin)
     keeper.take_signals()
     try:
         append = to_ledger(str(state.ledger), known=os.fstat(ledger))
@@ -324,6 +324,10 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
             f"{state.ledger} was replaced while this ran", hint="a plug-in that the run loads has done that"
         )
     return _read_reply(data) if data else _killed(endings[0])
+
+
+def _pin() -> None:
+    pinned.pin(("codex_cli.explanation", "codex_cli.output"), sockets=True)
 
 
 def _prepare(file: Path, state: StateFolder) -> int:

@@ -48,14 +48,15 @@ class Keeper:
     """Starts programs in seals and serves them until they end.
 
     ``required`` is the lowest level that will do. The level of the first program is that of all later ones.
+    ``meanwhile`` is called whenever a seal is being made, before its program begins.
     """
 
-    def __init__(self, *, required: str = levels.DEFAULT) -> None:
+    def __init__(self, *, required: str = levels.DEFAULT, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.level: levels.Level | None = None
         self.faults: list[Fault] = []
         self.pins: dict[str, list[str]] = {}
         """Each name that a broker has looked up, with its addresses, which hold for the whole run."""
-        self._required = required
+        self._required, self._meanwhile = required, meanwhile
         self._handlers: dict[int, Callable[[], object]] = {}
         self._poll = select.poll()
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -87,7 +88,7 @@ class Keeper:
         program.environment[ADDRESS] = address
 
         def attempt(level: levels.Level) -> Seal:
-            return seal.start(program, level, address=address, handlers=self._before)
+            return seal.start(program, level, address=address, handlers=self._before, meanwhile=self._meanwhile)
 
         if self.level is None:
             started, self.faults = levels.start_highest(self._required, attempt)

@@ -13,7 +13,7 @@ import errno
 import os
 import sys
 
-from codex_core.offline import linux, mounts, namespaces, seccomp
+from codex_core.offline import linux, mounts, namespaces, pinned, seccomp
 from codex_core.offline.names import SERVER
 from codex_core.offline.namespaces import OPENINGS, SealFault, attempt
 from codex_core.offline.reaper import KEEPER_DIED, watch_over
@@ -136,11 +136,19 @@ class Seal:
             return  # it has ended meanwhile, or been stopped from inside
 
 
-def start(program: Program, level: Level, *, address: str, handlers: Mapping[int, object] | None = None) -> Seal:
+def start(
+    program: Program,
+    level: Level,
+    *,
+    address: str,
+    handlers: Mapping[int, object] | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Seal:
     """Start ``program`` at ``level``; SealFault, with nothing left behind, if the kernel does not let it.
 
     ``address`` is the abstract name of the socket through which the inside reports; ``handlers`` are the signal
-    handlers that the program begins with. The process must have one thread, and be a subreaper (prctl(2)).
+    handlers that the program begins with; ``meanwhile`` is called while the seal is being made, and before the program
+    begins. The process must have one thread, and be a subreaper (prctl(2)).
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     keeper = os.getpid()
@@ -152,7 +160,7 @@ def start(program: Program, level: Level, *, address: str, handlers: Mapping[int
         in_child(lambda: _first(program, level, theirs, keeper, address, handlers or {}), theirs)
     theirs.close()
     ours.settimeout(_PATIENCE)
-    return _follow(ours, level, first, own_group=program.own_group)
+    return _follow(ours, level, first, meanwhile, own_group=program.own_group)
 
 
 def execute(words: Sequence[str]) -> int:
@@ -162,7 +170,9 @@ def execute(words: Sequence[str]) -> int:
     return 127 if isinstance(OSError(number, ""), FileNotFoundError) else 126
 
 
-def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) -> Seal:
+def _follow(
+    pair: _socket.socket, level: Level, first: int, meanwhile: Callable[[], object], *, own_group: bool
+) -> Seal:
     """The keeper's part: answer each step of the chain until the program is about to begin."""
     pid, facts = first, dict[str, int]()
     listener, opened = -1, list[int]()
@@ -177,6 +187,7 @@ def _follow(pair: _socket.socket, level: Level, first: int, *, own_group: bool) 
             elif step == "made":
                 listener, *others = descriptors
                 facts, opened = dict(zip(_FACTS, others, strict=False)), others[len(_FACTS) :]
+                meanwhile()
             elif step == "init":
                 os.waitpid(first, 0)
                 pid = int(rest[0])
@@ -313,6 +324,7 @@ def _third(
     pair.send(b"confined")
     linux.close_all_but((0, 1, 2, *program.handed))
     _signal.pthread_sigmask(_signal.SIG_SETMASK, signals)
+    pinned.unpin()
     return program.call()
 
 
