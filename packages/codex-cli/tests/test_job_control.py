@@ -77,6 +77,21 @@ def test_a_shell_inside_has_job_control_and_gives_the_terminal_back() -> None:
         assert "no job control" not in tty.text
 
 
+def test_ctrl_c_ends_a_script_that_was_brought_to_the_foreground() -> None:
+    script = f"bash -c '{COMMAND} sh -c \"echo up; sleep 1000\"; echo after'"
+    with Terminal(OUTER) as tty:
+        tty.type(f"{script} &\n")
+        tty.expect(r"\[1\] \d+.*up\r\n")
+        tty.type("fg\n")
+        tty.expect("fg\r\n")
+        tty.type("\x03")
+        tty.type("echo the $((40+2))\n")
+        tty.expect("the 42")
+        assert "\r\nafter" not in tty.text
+        tty.type("exit\n")
+        tty.status()
+
+
 def test_ctrl_c_ends_a_loop_of_the_shell_too() -> None:
     with Terminal(OUTER) as tty:
         tty.type(f"for i in 1 2 3; do {COMMAND} sh -c 'echo round; sleep 1000'; done\n")

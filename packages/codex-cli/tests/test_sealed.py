@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -183,6 +183,54 @@ def test_a_signal_mask_of_who_starts_it_keeps_nobody_waiting() -> None:
     )
     words = [sys.executable, "-c", code, *SEALED, "sh", "-c", "exit 3"]
     assert subprocess.run(words, check=False, timeout=20).returncode == 3
+
+
+def test_children_that_nobody_waits_for_stay_so() -> None:
+    """With SIGCHLD ignored, the kernel reaps: the program's children, as it is used to, and not the seals."""
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+        " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    inside = "import os, signal; print(signal.getsignal(signal.SIGCHLD).name); raise SystemExit(3)"
+    for words, status, begin in (
+        ([*SEALED, sys.executable, "-c", inside], 3, "SIG_IGN\n"),
+        ([*SEALED[:-2], "doctor"], 0, "guard level: "),
+    ):
+        done = subprocess.run([sys.executable, "-c", code, *words[1:]], capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stderr
+        assert done.stdout.startswith(begin)
+
+
+@pytest.mark.parametrize("level", ["kernel", "python", "nosocket"])
+def test_who_waits_for_the_end_of_a_stream_waits_for_the_program_s(level: str) -> None:
+    force = [sys.executable, "-c", f"{FORCED}\nforce({level!r})"]
+    with subprocess.Popen([*force, "sh", "-c", "exec >&-; sleep 1000"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read() == b""
+        assert process.poll() is None
+        process.terminate()
+    with subprocess.Popen([*force, "sh", "-c", "exec <&-; sleep 1000"], stdin=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None
+        with pytest.raises(BrokenPipeError):
+            _write_on(process.stdin)
+        assert process.poll() is None
+        process.terminate()
+
+
+def _write_on(stream: IO[bytes]) -> None:
+    while True:
+        stream.write(b"x")
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_stream_that_is_closed_is_closed_inside(tmp_path: Path, closed: int) -> None:
+    note = tmp_path / "note"
+    code = "import os; there = [n for n in range(3) if os.path.exists(f'/proc/self/fd/{n}')]"
+    inside = [sys.executable, "-c", f"{code}; open({str(note)!r}, 'w').write(str(there))"]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}>&-', "sh", *SEALED, *inside], check=False)
+    assert done.returncode == 0
+    assert note.read_text() == str([number for number in range(3) if number != closed])
 
 
 def test_what_a_command_leaves_running_ends_with_it(codex: Codex, mark: Mark) -> None:

@@ -52,6 +52,8 @@ def _fix_hashes(words: Sequence[str]) -> None:
 
 def _open_closed_streams() -> None:
     """Send to nowhere what would go to a stream that was closed at the start, or to the file that took its number."""
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)  # it gets that number; what a command starts does not inherit it
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- it stays open until the process ends
     if sys.stderr is None:

@@ -117,6 +117,7 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
             openings=openings,
         )
         seal = keeper.start(program, recorder, lambda *ending: endings.append(ending))
+        _let_go_of_streams()
         if seal.level.name == "python":
             _warn()
         keeper.serve(seal, lambda: bool(endings))
@@ -132,9 +133,17 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
         _explain(recorder, seen.attempts, environ)
     if code and keeper.level is not None and keeper.level.name == "nosocket":
         _tell_nosocket()
-    if in_foreground and os.WIFSIGNALED(status):
+    if os.WIFSIGNALED(status) and (in_foreground or job.is_foreground()):  # a shell's fg may have come since
         job.die_of(os.WTERMSIG(status))
     return code
+
+
+def _let_go_of_streams() -> None:
+    """Have stdin and stdout be the program's alone: who waits for their end waits for its end. Notes go to stderr."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1):
+        os.dup2(nowhere, number, inheritable=False)
+    os.close(nowhere)
 
 
 def _folder() -> str:

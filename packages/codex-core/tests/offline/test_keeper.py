@@ -378,7 +378,7 @@ def test_a_message_of_the_broker_that_was_cut_is_not_recorded() -> None:
 def test_an_interface_that_is_down_is_a_network_too(
     found: list[str], isolated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(levels, "interfaces", lambda: found)
+    monkeypatch.setattr(levels, "_interfaces", lambda: found)
     monkeypatch.setattr(levels, "_is_up", lambda name: name == "lo")
     monkeypatch.setattr(levels, "_routes", list)
     assert levels.is_isolated() is isolated

@@ -61,6 +61,8 @@ class Keeper:
         self._poll = select.poll()
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._before: dict[int, object] = {}
+        if _signal.getsignal(_signal.SIGCHLD) is _signal.SIG_IGN:  # then the kernel would reap the seals
+            self._before[_signal.SIGCHLD] = _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         self._wakeup_before = _signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
 

@@ -6,7 +6,7 @@ import errno
 import os
 
 from codex_core.offline import seccomp
-from codex_core.offline.namespaces import OPENINGS, SealFault, interfaces
+from codex_core.offline.namespaces import OPENINGS, SealFault
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
@@ -107,10 +107,13 @@ def _candidates(faults: Sequence[Fault]) -> Iterator[Level]:
 def is_isolated() -> bool:
     """Whether this process already has no network: no interface but loopback and those of no use, and no route.
 
-    One that is down is a network too: it may come up.
+    One that is down is a network too: it may come up. What cannot be read counts as one.
     """
-    others = set(interfaces()) - {"lo"}
-    return others <= _FALLBACK and not any(map(_is_up, others)) and not _routes()
+    try:
+        others = set(_interfaces()) - {"lo"}
+        return others <= _FALLBACK and not any(map(_is_up, others)) and not _routes()
+    except OSError:
+        return False
 
 
 _FALLBACK = frozenset(["erspan0", "gre0", "gretap0", "ip6_vti0", "ip6gre0", "ip6tnl0", "ip_vti0", "sit0", "tunl0"])
@@ -188,16 +191,27 @@ def _unavailable(required: str, faults: Sequence[Fault]) -> GuardUnavailable:
     )
 
 
+def _interfaces() -> list[str]:
+    """The network interfaces of this process's network namespace (proc_net(5)); at nosocket no socket could ask."""
+    return [line.partition(":")[0].strip() for line in _lines("/proc/net/dev")[2:]]
+
+
 def _is_up(interface: str) -> bool:
     flags = _read(f"/sys/class/net/{interface}/flags")
     return not flags or bool(int(flags, 16) & 1)
 
 
 def _routes() -> list[str]:
-    """The routes of IPv4 and IPv6 that do not lead to loopback (proc_net(5))."""
-    four = [line.split()[0] for line in _read("/proc/net/route").splitlines()[1:]]
-    six = [line.split()[-1] for line in _read("/proc/net/ipv6_route").splitlines()]
+    """The routes of IPv4 and IPv6 that do not lead to loopback (proc_net(5)); OSError if they cannot be read."""
+    four = [line.split()[0] for line in _lines("/proc/net/route")[1:]]
+    has_six = os.path.exists("/proc/net/if_inet6")
+    six = [line.split()[-1] for line in _lines("/proc/net/ipv6_route")] if has_six else []
     return [device for device in (*four, *six) if device != "lo"]
+
+
+def _lines(path: str) -> list[str]:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().splitlines()
 
 
 def _status(field: str) -> str:

@@ -77,13 +77,6 @@ def map_every_id(pid: int) -> None:
         _write(f"/proc/{pid}/{name}", b"".join(b"%b %b %b\n" % (inside, inside, count) for inside, _, count in extents))
 
 
-def interfaces() -> list[str]:
-    """The network interfaces of this process's network namespace."""
-    import _socket  # the C module: socket itself imports enum and selectors
-
-    return [name for _, name in _socket.if_nameindex()]
-
-
 def _write(path: str, data: bytes) -> None:
     with open(path, "wb") as file:
         file.write(data)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
+    from typing import Any
 
-_COMPILED = "_blake2 _datetime _json _opcode _sha2 _sha256 _typing fcntl math"
+_COMPILED = "_blake2 _datetime _json _opcode _sha2 _sha256 _typing fcntl math resource"
 _OF_PYTHON = """
     _colorize _opcode_metadata _weakrefset ast collections collections.abc contextlib copy copyreg dataclasses datetime
     dis encodings.ascii encodings.latin_1 encodings.utf_16_be enum fnmatch functools glob importlib importlib.machinery
@@ -26,10 +27,11 @@ _OF_PYTHON = """
     urllib urllib.parse warnings weakref
 """
 _OF_CORE = "_chain digest durable errors lazy ledger members policy rule_index sha256 urls"
-_COMPILED_OF_SOCKETS = "array resource unicodedata"
+_COMPILED_OF_SOCKETS = "array unicodedata"
 _OF_SOCKETS = """
     encodings.idna encodings.punycode selectors signal socket stringprep threading codex_core.offline.broker
-    codex_core.offline.http_body codex_core.offline.http_head codex_core.offline.tunnel codex_core.offline.upstream
+    codex_core.offline.guard codex_core.offline.http_body codex_core.offline.http_head codex_core.offline.tunnel
+    codex_core.offline.upstream
 """
 """What the keeper imports, and what besides where it needs sockets: of any version's standard library, packages before
 their modules. What is compiled cannot be held in memory, and is imported at once. A test tries that this is all."""
@@ -96,9 +98,9 @@ class _Finder:
         path = folders if "." in name else None
         specs = (finder.find_spec(name, path) for finder in sys.meta_path)
         spec = next((spec for spec in specs if spec is not None), None)
-        loader = spec and spec.loader
-        if spec is not None and hasattr(loader, "get_code") and spec.origin not in {"built-in", "frozen"}:
-            code = loader.get_code(name)
+        find_code = getattr(spec and spec.loader, "get_code", None)
+        if spec is not None and find_code is not None and spec.origin not in {"built-in", "frozen"}:
+            code = find_code(name)
             self._specs[name] = _spec(name, spec.origin or name, lambda: code)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
@@ -122,7 +124,8 @@ class _Loader:
 
 def _spec(name: str, path: str, code: Callable[[], CodeType]) -> ModuleSpec:
     of_package = os.path.basename(path) == "__init__.py"
-    spec: ModuleSpec = type(sys.__spec__)(name, _Loader(code), origin=path, is_package=of_package)
+    loader: Any = _Loader(code)  # Any: importlib.abc.Loader costs an import
+    spec: ModuleSpec = type(sys.__spec__)(name, loader, origin=path, is_package=of_package)
     spec.has_location = True
     if of_package:
         spec.submodule_search_locations = [os.path.dirname(path)]
@@ -143,7 +146,7 @@ def _read(path: str) -> Callable[[], CodeType] | None:
     data = _bytes(os.path.join(folder, "__pycache__", f"{name[:-3]}.{sys.implementation.cache_tag}.pyc"))
     of_source = b"".join((part & 0xFFFFFFFF).to_bytes(4, "little") for part in (0, int(found.st_mtime), found.st_size))
     if data[:4] == _MAGIC and (data[4:16] == of_source or data[4:8] == b"\1\0\0\0"):
-        return lambda: marshal.loads(data[16:])  # type: ignore[no-any-return]  # bytecode is nothing else
+        return lambda: marshal.loads(data[16:])
     source = _bytes(path)
     return lambda: compile(source, path, "exec", dont_inherit=True)
 
@@ -162,4 +165,4 @@ def _bytes(path: str) -> bytes:
 
 _MAGIC: bytes = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER
 _finder = _Finder()
-_before: list[type] = []
+_before: list[Any] = []  # Any: what importlib.abc.MetaPathFinder says is not what is there
