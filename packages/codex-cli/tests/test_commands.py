@@ -222,11 +222,18 @@ def test_ledger_that_is_not_there_is_a_usage_error(codex: Codex, tmp_path: Path)
         "",
         "codex: there is no ledger at nowhere.ndjson; name the ledger.ndjson of a state folder\n",
     )
-    code, _, err = codex("ledger", "show")
-    assert (code, err) == (
-        2,
-        f"codex: there is no codex.toml in {tmp_path / 'work'} or above; name a ledger: codex ledger show FILE\n",
-    )
+    own = tmp_path / "state/codex/ledger.ndjson"
+    code, _, err = codex("ledger", "show", env={"XDG_STATE_HOME": str(tmp_path / "state")})
+    absent = f"there is no codex.toml in {tmp_path / 'work'} or above, and no ledger at {own}"
+    assert (code, err) == (2, f"codex: {absent}; name a ledger: codex ledger show FILE\n")
+
+
+def test_outside_a_project_the_ledger_is_the_user_s_own(codex: Codex, tmp_path: Path) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    look = "import socket; socket.getaddrinfo('h.example', 443)"
+    assert codex("sealed", "--require-guard", "python", "--", sys.executable, "-c", look, env=state)[0] == 1
+    assert "https://h.example:443/" in codex("ledger", "show", env=state)[1]
+    assert codex("ledger", "verify", env=state)[1].startswith(f"{tmp_path}/state/codex/ledger.ndjson: 1 entr")
 
 
 def test_run_plan_and_status_agree(codex: Codex, project: Path) -> None:

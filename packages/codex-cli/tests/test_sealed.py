@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
+from codex_cli.user_state import user_ledger
 from codex_core import ledger
 
 if TYPE_CHECKING:
@@ -295,6 +297,53 @@ except Exception:
     )
     (entry,) = ledger.read(tmp_path / "state/codex/ledger.ndjson")
     assert (entry.kind, entry.body["reported"], entry.body["stage"]) == ("decision", True, "sealed")
+
+
+def test_a_project_that_is_read_only_has_its_decisions_in_the_user_s_ledger(codex: Codex, tmp_path: Path) -> None:
+    """Its policy judges as ever."""
+    project = tmp_path / "project"
+    project.mkdir()
+    denial = '[[policy.deny]]\nid = "never"\nurl = "https://h.example:443/**"\nverbs = ["connect"]\n'
+    (project / "codex.toml").write_text(f'[pipeline]\nname = "p"\n{denial}')
+    look = "import socket; socket.getaddrinfo('h.example', 443)"
+    words = ["sealed", "--", sys.executable, "-c", look]
+    steps = ["mount --bind . .", "mount -o remount,bind,ro .", 'cd "$PWD"', 'exec "$@"']
+    namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", "; ".join(steps), "sh"]
+    state = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [*namespace, *SEALED[:-2], *words], cwd=project, env=state, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "rule 'never' denies" in done.stderr
+    (entry,) = ledger.read(tmp_path / "state/codex/ledger.ndjson")
+    assert entry.body["rule"] == "never"
+    assert [path.name for path in project.iterdir()] == ["codex.toml"]
+
+
+@pytest.mark.parametrize(("home", "place"), [("", None), ("relative", None), ("/somewhere", "/somewhere")])
+def test_the_user_s_ledger_lies_at_home(home: str, place: str | None) -> None:
+    own = place or pwd.getpwuid(os.getuid()).pw_dir
+    assert user_ledger({"HOME": home}) == f"{own}/.local/state/codex/ledger.ndjson"
+    assert user_ledger({"HOME": home, "XDG_STATE_HOME": "state"}) == f"{own}/.local/state/codex/ledger.ndjson"
+    assert user_ledger({"HOME": home, "XDG_STATE_HOME": "/state"}) == "/state/codex/ledger.ndjson"
+
+
+def test_a_descriptor_that_is_not_handed_in_is_named(codex: Codex, tmp_path: Path) -> None:
+    code, _, err = codex("sealed", "--", "cat", "/dev/fd/9")
+    note = "codex: a seal hands in three streams alone, so /dev/fd/9 is not there; use a pipe or a file\n"
+    assert (code, err.endswith(note)) == (1, True)
+    assert codex("sealed", "--", "sh", "-c", "exit 1", "/dev/fd/2", "/dev/fdx/9") == (1, "", "")
+
+
+def test_at_nosocket_a_seal_holds_another(tmp_path: Path) -> None:
+    limit = "echo 0 > /proc/sys/user/max_user_namespaces"
+    words = ["unshare", "--user", "--map-root-user", "sh", "-ec", f'{limit}; exec "$@"', "sh"]
+    code = "import os, socket; print(os.environ['CODEX_GUARD']); socket.socket()"
+    done = subprocess.run(
+        [*words, *SEALED, *SEALED, sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "nosocket\n"), done.stderr
+    assert "Operation not permitted" in done.stderr or "not supported" in done.stderr
 
 
 def test_a_refusal_is_recorded_in_the_project_around(codex: Codex, tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ app.add_typer(ledger_app, name="ledger", help="Read what was decided.")
 
 LedgerFile = Annotated[
     Path | None,
-    typer.Argument(metavar="FILE", help="A ledger; without it .codex/ledger.ndjson of the nearest project."),
+    typer.Argument(metavar="FILE", help="A ledger; without it that of the nearest project, or the user's own."),
 ]
 
 
@@ -307,8 +307,9 @@ def _known_heads(path: Path) -> dict[int, tuple[str, str]]:
 
 
 def _ledger_path(file: Path | None) -> Path:
-    """The ledger to read: a FILE must be there; a project in which nothing was decided yet has none."""
+    """The ledger to read: a FILE must be there, and so must the user's own; a project may have none yet."""
     from codex_cli.pipeline.state import StateFolder
+    from codex_cli.user_state import user_ledger
     from codex_core.project import find_pipeline_file
 
     if file is not None and not file.exists():
@@ -317,8 +318,12 @@ def _ledger_path(file: Path | None) -> Path:
         return file
     project = find_pipeline_file(Path.cwd())
     if project is None:
+        own = Path(user_ledger(os.environ))
+        if own.exists():
+            return own
         raise UsageError(
-            f"there is no codex.toml in {Path.cwd()} or above", hint="name a ledger: codex ledger show FILE"
+            f"there is no codex.toml in {Path.cwd()} or above, and no ledger at {own}",
+            hint="name a ledger: codex ledger show FILE",
         )
     return StateFolder(project.parent).ledger
 

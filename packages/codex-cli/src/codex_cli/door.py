@@ -35,8 +35,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        what = "cannot write to stdout" if error.filename is None else str(error.filename)
-        print(f"codex: {what}: {error.strerror}", file=sys.stderr)
+        what = "" if error.filename is None else f"{error.filename}: "
+        print(f"codex: {what}{error.strerror or error}", file=sys.stderr)
         return 1
     if words is None and sys.argv[1:2] == [SEALED]:
         os._exit(code)  # all is written; to take the interpreter down piece by piece costs as much as its start

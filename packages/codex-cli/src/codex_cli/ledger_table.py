@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from codex_core.ledger import LedgerEntry
 
 _HEADINGS = ("entry", "time (UTC)", "verdict", "verb", "stage", "rule", "url")
-_VERDICTS = {"grant": "allow", "lookup": "refuse"}
-"""What is said of entries that are no Decisions: traffic was allowed, and a name that was looked up was not known."""
+_VERDICTS = {"grant": "allow", "lookup": "refuse", "unrouted": "refuse"}
+"""What is said of entries that are no Decisions: traffic was allowed, a name that was looked up was not
+known, and a packet had no route."""
 
 
 def describe_entries(entries: Sequence[LedgerEntry]) -> str:
@@ -65,7 +66,7 @@ def _host(entry: LedgerEntry) -> str:
 def _row(entry: LedgerEntry) -> tuple[str, ...]:
     head = (str(entry.seq), entry.at.replace("T", " ").partition(".")[0])
     body = entry.body
-    if entry.kind not in {"decision", "repeated", "grant", "lookup"}:
+    if entry.kind not in {"decision", "repeated", "grant", "lookup", "unrouted"}:
         return (*head, f"{entry.kind} {canonical_json(body).decode()}")
     where = body.get("url") or body.get("origin") or body.get("name")
     cells = (_verdict(entry), body.get("verb"), body.get("stage"), body.get("rule"), where)
@@ -80,6 +81,8 @@ def _amount(entry: LedgerEntry) -> str:
         return f"  {connections}, {body.get('sent')} bytes out, {body.get('received')} in"
     if entry.kind == "repeated":
         return f"  {body.get('times')} more times"
+    if entry.kind == "unrouted":
+        return f"  {body.get('times')} packet{'' if body.get('times') == 1 else 's'} without a route"
     return "  looked up" if entry.kind == "lookup" else ""
 
 

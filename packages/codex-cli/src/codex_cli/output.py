@@ -18,15 +18,15 @@ BOLD_RED, BOLD, PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
 
 
 def write_out(text: str) -> None:
-    """Write ``text`` and a newline to stdout. Quiet where its reader has gone; OSError where it cannot be written."""
+    """Write ``text`` and a newline to stdout: quiet where its reader has gone, OSError where else it cannot be."""
     encoding = sys.stdout.encoding
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except BrokenPipeError:
         discard_stdout()
-    except OSError:
+    except OSError as error:
         discard_stdout()
-        raise
+        raise OSError(error.errno, error.strerror, "cannot write to stdout") from error
 
 
 def discard_stdout() -> None:

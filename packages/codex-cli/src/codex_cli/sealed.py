@@ -131,6 +131,8 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
         return _tell(recorder.fault.problems, environ, recorder.fault.exit_code)
     if code or recorder.broker_lost:
         _explain(recorder, seen.attempts, environ)
+    if code:
+        _tell_descriptors(options.command)
     if code and keeper.level is not None and keeper.level.name == "nosocket":
         _tell_nosocket()
     if os.WIFSIGNALED(status) and (in_foreground or job.is_foreground()):  # a shell's fg may have come since
@@ -166,6 +168,17 @@ def _warn() -> None:
     _signal.signal(_signal.SIGTTOU, before)
 
 
+def _tell_descriptors(command: Sequence[str]) -> None:
+    """Name a descriptor that the command was told to use, as a shell's ``<(...)`` does, and that no seal hands in."""
+    for word in command:
+        folder, _, number = word.rpartition("/")
+        if folder in {"/dev/fd", "/proc/self/fd"} and number.isdigit() and int(number) > 2:
+            from codex_cli.output import write_note
+
+            write_note(f"codex: a seal hands in three streams alone, so {word} is not there; use a pipe or a file")
+            return
+
+
 def _tell_nosocket() -> None:
     from codex_cli.output import write_note
 
@@ -192,7 +205,7 @@ def _explain(recorder: Recorder, attempts: int | None, environ: Mapping[str, str
         count = "a request was" if recorder.refused == 1 else f"{recorder.refused} requests were"
         write_note(f"codex: {count} refused while this ran; the last:")
         write_problems(PolicyRefused(recorder.last_refusal).problems, environ)
-    elif tries := describe_tries(list(recorder.names), attempts):
+    elif tries := describe_tries(list(recorder.names), attempts, recorder.unreached):
         write_note(f"codex: the program {tries}")
 
 

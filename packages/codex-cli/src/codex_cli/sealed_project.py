@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
+from codex_cli.user_state import LEDGER, user_ledger
 from codex_core.policy_files import policy_files
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
@@ -23,13 +24,13 @@ class SealedProject:
 
     ConfigError, with all their mistakes, if one of them has any. ``kept``, ``read_only`` and ``writable`` are those of
     the seal's View; ``ledger`` is the path of the ledger, which lies in the user's own state folder where there is no
-    project.
+    project, or one that this user may not write to.
     """
 
     def __init__(self, folder: str, policy_file: str, environ: Mapping[str, str]) -> None:
         root = _root(folder)
         state = None if root is None else os.path.join(root, ".codex")
-        self.ledger = os.path.join(state or _state_home(environ), "ledger.ndjson")
+        self.ledger = _place_of_ledger(state, environ)
         project = "" if root is None else os.path.join(root, PIPELINE_FILE)
         self._files = policy_files(environ, project=project, given=policy_file)
         self._policy: Policy | None = None
@@ -37,7 +38,9 @@ class SealedProject:
         self._allows = False
         self.kept = [folder, *filter(None, [root]), sys.prefix, sys.base_prefix, os.path.dirname(__file__)]
         protected = [path for path in self._files if os.path.isfile(path)]  # a pipe, as of <(...), has been read
-        self.read_only = [*protected, self.ledger if state is None else state]
+        self.read_only = [*protected, *filter(None, [state])]
+        if state is None or os.path.dirname(self.ledger) != state:
+            self.read_only.append(self.ledger)
         runs = [os.path.join(state, "runs")] if state else []
         self.writable = [path for path in runs if os.path.isdir(path)]
         _check_links([project, *filter(None, [state])])
@@ -104,6 +107,12 @@ def _check_links(paths: Sequence[str]) -> None:
             raise ConfigError(f"{path} is a symbolic link, which no seal can protect", hint="put the file itself there")
 
 
+def _place_of_ledger(state: str | None, environ: Mapping[str, str]) -> str:
+    if state is not None and os.access(state if os.path.exists(state) else os.path.dirname(state), os.W_OK):
+        return os.path.join(state, LEDGER)
+    return user_ledger(environ)
+
+
 def _make_ledger(path: str) -> None:
     """An empty ledger where there is none yet: what is not there cannot be kept from being made inside."""
     folder = os.path.dirname(path)
@@ -134,9 +143,3 @@ def _root(folder: str) -> str | None:
             return None
         folder = os.path.dirname(folder)
     return folder
-
-
-def _state_home(environ: Mapping[str, str]) -> str:
-    """``$XDG_STATE_HOME/codex``; a relative value counts as none, as the XDG base directory specification says."""
-    base = environ.get("XDG_STATE_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "codex")

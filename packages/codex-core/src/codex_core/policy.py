@@ -284,14 +284,19 @@ def _near_miss(policy: Policy, asked: _Asked, url: RequestUrl) -> str:
 
 
 def _rule_to_paste(asked: _Asked, url: RequestUrl) -> str:
-    """The narrowest rule that would allow the request, or its scope, as TOML, with an id that is still free."""
+    """The narrowest rule that would allow the request, or its scope, as TOML, with an id that is still free.
+
+    Who connects to an http endpoint asks it something next, which is judged by itself, and is most often a read.
+    """
+    is_plain = asked.request.verb == "connect" and url.scheme == "http"
+    verbs = ("connect", "read") if is_plain else (asked.request.verb,)
     pattern = f"{url.origin}/**" if asked.request.verb == "connect" else asked.request.scope or str(url)
     return "\n".join(
         (
             "[[policy.allow]]",
             f"id = {_quote(_free_id(asked.policy, url))}",
             f"url = {_quote(pattern)}",
-            f"verbs = [{_quote(asked.request.verb)}]",
+            f"verbs = [{', '.join(map(_quote, verbs))}]",
             f"stages = [{_quote(asked.request.stage)}]",
             'reason = "why this endpoint is needed"',
         )

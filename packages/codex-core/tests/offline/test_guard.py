@@ -13,8 +13,8 @@ import threading
 import urllib.request
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
 import pytest
@@ -101,6 +101,33 @@ def _look_up(name: str, port: object = None) -> None:
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "port", "more", "refused"),
+    [
+        ("kernel", 8080, {}, False),
+        ("kernel", 8081, {}, True),
+        ("kernel", 8080, {"stages": ("other",)}, True),
+        ("kernel", 8080, {"expires": date(2026, 6, 14)}, True),
+        ("python", 8080, {}, True),
+    ],
+)
+def test_a_door_of_plain_http_is_left_to_its_broker_where_there_is_one(
+    level: str, port: int, more: dict[str, Any], refused: bool, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_GUARD", level)
+    rule = Rule("r", f"http://{FAR}:8080/**", ("read",), **more)
+    policy = Policy((Layer("codex.toml", (rule,)),))
+    with socket.socket(*V4) as sock, closing(_guard(policy, recorded)), suppress(PolicyRefused):
+        sys.audit("socket.connect", sock, (FAR, port))
+    assert bool(recorded.decisions) is refused
+
+
+def test_the_remedy_for_a_port_of_http_opens_it_for_reading_too(guard: Guard) -> None:
+    with pytest.raises(PolicyRefused) as raised:
+        _look_up("h.example", 80)
+    assert 'url = "http://h.example:80/**"\nverbs = ["connect", "read"]' in str(raised.value.hint)
 
 
 def test_refused_connect_raises_its_decision_and_records_it(guard: Guard, recorded: Recorded) -> None:
@@ -383,7 +410,7 @@ def test_every_thread_is_judged(guard: Guard, recorded: Recorded) -> None:
 
 PREFIX = """
 import builtins, ctypes, os, socket, sys, threading
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from codex_core.errors import CodexError, PolicyRefused
 from codex_core.offline.guard import install
 from codex_core.policy import Policy

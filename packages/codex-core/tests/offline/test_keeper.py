@@ -319,11 +319,18 @@ def test_queues_and_shared_memory_of_the_host_are_not_there() -> None:
 
 def test_a_small_dev_and_a_sys_that_nobody_writes_to() -> None:
     def look() -> object:
-        return [os.statvfs("/sys").f_flag & os.ST_RDONLY, [path.name for path in Path("/dev").iterdir()]]
+        below = ["/sys", *filter(os.path.isdir, ["/sys/fs/cgroup", "/sys/fs/cgroup/memory"])]
+        read_only = all(os.statvfs(path).f_flag & os.ST_RDONLY for path in below)
+        shown = [
+            sorted(path.name for path in Path(folder).iterdir()) for folder in ("/dev", "/sys/class/net", below[-1])
+        ]
+        return [read_only, *shown]
 
     with keeping(levels.KERNEL) as keeper:
-        read_only, devices = cast("tuple[int, list[str]]", heard(keeper, look))
-    assert read_only == os.ST_RDONLY
+        read_only, devices, interfaces, groups = cast("tuple[bool, *tuple[list[str], ...]]", heard(keeper, look))
+    assert read_only
+    assert interfaces == ["lo"]
+    assert groups
     assert {"null", "zero", "urandom", "tty", "fd", "stdout"} <= set(devices)
     assert not {"mem", "kmsg", "fuse", "kvm", "loop0", "sda", "vda", "net"} & set(devices)
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from codex_core.offline import upstream
-from codex_core.offline.upstream import Unreachable, connect, is_public, resolve
+from codex_core.offline.upstream import Unreachable, connect_any, is_public, resolve
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
@@ -56,8 +56,10 @@ def test_a_look_up_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch
     over.set()
 
 
-def test_a_connection_is_made_to_the_address_alone() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, connect("127.0.0.1", server.getsockname()[1]) as sock:
-        assert sock.getpeername() == server.getsockname()
-    with pytest.raises(ConnectionRefusedError):
-        connect("127.0.0.1", 1)
+def test_a_connection_is_made_to_the_first_address_that_takes_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with connect_any("http://a.example", ["127.0.0.2", "127.0.0.1"], port) as sock:
+            assert sock.getpeername() == server.getsockname()
+    with pytest.raises(Unreachable, match=r"^http://a.example cannot be reached: 127.0.0.2: .*refused; 127.0.0.1: "):
+        connect_any("http://a.example", ["127.0.0.2", "127.0.0.1"], 1)

@@ -185,6 +185,7 @@ class StageKeeper:
             decisions=tuple(recorder.decisions),
             last_refusal=recorder.last_refusal,
             names=tuple(recorder.names),
+            unreached=recorder.unreached,
             ledger_entries=entries,
             ledger_head=head,
             interfaces=seen.interfaces if seen else None,

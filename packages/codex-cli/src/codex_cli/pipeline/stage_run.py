@@ -260,7 +260,7 @@ class StageRun:
         refused = sum(not decision.allowed for decision in self._ending.decisions)
         if refused:
             return (f"the policy refused {refused} of its requests (codex ledger show)",)
-        tries = describe_tries(self._ending.names, self._ending.attempts)
+        tries = describe_tries(self._ending.names, self._ending.attempts, self._ending.unreached)
         return (f"it {tries}",) if tries else ()
 
     def _record(self, result: Result, outputs: dict[str, str]) -> Record:
@@ -320,5 +320,6 @@ def _explain(ending: Ending) -> tuple[Problem, ...]:
     if ending.last_refusal is not None:
         told = PolicyRefused(ending.last_refusal).problems[0]
         return (replace(told, message=f"its last refused request: {told.message}"),)
-    tries = describe_tries(ending.names, ending.attempts)
-    return (Problem("policy.refused", f"it {tries}"),) if tries else ()
+    tries = describe_tries(ending.names, ending.attempts, ending.unreached)
+    code = PolicyRefused.code if ending.unreached is None else StageFailed.code
+    return (Problem(code, f"it {tries}"),) if tries else ()

@@ -37,7 +37,8 @@ class Ending:
 
     ``status`` is its wait status, None if it was never started; ``problem`` is what kept it from starting, or what
     ended it, where that was not the stage itself. ``decisions`` are all that it reported, each once, and
-    ``last_refusal`` is the last refusal among them; ``names`` were looked up in vain. The other members are those of an
+    ``last_refusal`` is the last refusal among them; ``names`` were looked up in vain, and
+    ``unreached`` says why what was allowed could not be reached. The other members are those of an
     Attestation.
     """
 
@@ -48,6 +49,7 @@ class Ending:
     decisions: tuple[Decision, ...]
     last_refusal: Decision | None
     names: tuple[str, ...]
+    unreached: str | None
     ledger_entries: int
     ledger_head: str | None
     interfaces: tuple[str, ...] | None

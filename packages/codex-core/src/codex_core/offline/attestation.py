@@ -28,8 +28,11 @@ class Observation:
         self.interfaces, self.routes, self.attempts = interfaces, routes, attempts
 
 
-def describe_tries(names: Sequence[str], attempts: int | None) -> str | None:
-    """What a program tried that no Decision tells of, to go on after "it"; None if nothing."""
+def describe_tries(names: Sequence[str], attempts: int | None, unreached: str | None = None) -> str | None:
+    """What a program tried that no refusal tells of, to go on after "it"; None if nothing.
+
+    ``unreached`` is what a rule allows, and why it could not be reached.
+    """
     told = []
     if names:
         others = f" and {len(names) - 1} other name{'s' if len(names) > 2 else ''}" if names[1:] else ""
@@ -37,6 +40,8 @@ def describe_tries(names: Sequence[str], attempts: int | None) -> str | None:
     if attempts:
         times = "once" if attempts == 1 else f"{attempts} times"
         told.append(f"tried {times} to reach a network, and there is none in a seal")
+    if unreached:
+        told.append(f"was allowed to go somewhere, but {unreached}")
     return "; it ".join(told) or None
 
 

@@ -19,7 +19,7 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -28,12 +28,12 @@ from codex_core.errors import UrlError
 from codex_core.offline import linux, tunnel
 from codex_core.offline.http_body import send_body
 from codex_core.offline.http_head import END, LONGEST, Head, Malformed, parse_head
-from codex_core.offline.upstream import Unreachable, connect, is_public, resolve
+from codex_core.offline.upstream import Unreachable, connect_any, is_public, resolve
 from codex_core.policy import Decision, Request, decide
 from codex_core.urls import DEFAULT_PORTS, parse_url, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from codex_core.offline.doors import Door
     from codex_core.policy import Policy, Verb
@@ -162,11 +162,12 @@ class Broker:
         """A tunnel to the endpoint of a door; whoever is refused is hung up on, since it speaks no HTTP here."""
         urls = [parse_url(f"https://{_bracketed(host)}:{door.port}/") for host in door.hosts]
         try:
-            grant, upstream = self._reach("connect", *urls)
+            way = self._reach("connect", *urls)
         except (Refused, Unreachable):
             _reset(connection)
             return
-        self._run(grant, upstream, connection, [tunnel.Flow(connection, upstream), tunnel.Flow(upstream, connection)])
+        with self._counting(way):
+            way.join(connection, both=True)
 
     def _serve_http(self, connection: socket.socket, door: Door | None) -> None:
         try:
@@ -198,12 +199,11 @@ class Broker:
             reason = f"{url.host}:{url.port} is granted as http, where a tunnel would hide verb and path"
             remedy = f"ask for http://{_bracketed(url.host)}:{url.port}/ at the proxy, without CONNECT"
             self._refuse("connect", str(url), reason, remedy)
-        grant, upstream = self._reach("connect", url)
-        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        if rest:
-            upstream.sendall(rest)
-        flows = [tunnel.Flow(connection, upstream), tunnel.Flow(upstream, connection)]
-        self._run(grant, upstream, connection, flows, sent=len(rest))
+        way = self._reach("connect", url)
+        with self._counting(way):
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            way.send(rest)
+            way.join(connection, both=True)
 
     def _forward(self, connection: socket.socket, head: Head, rest: bytes, door: Door | None) -> None:
         """A plain HTTP request: at the proxy with its whole URL, behind a door with its path."""
@@ -220,17 +220,14 @@ class Broker:
             text = f"http://{_bracketed(self._host_behind(door, head))}:{door.port}{head.target}"
         authority, path = _split(text)
         url = self._parse(verb, text, authority)
-        grant, upstream = self._reach(verb, url)
+        way = self._reach(verb, url)
         port = "" if url.port == DEFAULT_PORTS["http"] else f":{url.port}"
-        try:
+        with self._counting(way):
             if head.expects_continue:
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            upstream.sendall(head.forwarded(path, f"{_bracketed(url.host)}{port}"))
-            sent = send_body(connection, upstream, head, rest)
-        except BaseException:
-            upstream.close()
-            raise
-        self._run(grant, upstream, connection, [tunnel.Flow(upstream, connection)], sent=sent)
+            way.send(head.forwarded(path, f"{_bracketed(url.host)}{port}"))
+            send_body(connection, way.send, head, rest)
+            way.join(connection, both=False)
 
     def _host_behind(self, door: Door, head: Head) -> str:
         """The host that a request means behind a door: one that is not served there would be answered by another."""
@@ -256,10 +253,10 @@ class Broker:
             self._refuse(verb, str(url), f"{authority!r} is an odd spelling of {url.host}", f"ask for {url}")
         return url
 
-    def _reach(self, verb: Verb, *urls: RequestUrl) -> tuple[Grant, socket.socket]:
-        """A connection to the endpoint of the first of ``urls`` that the policy lets ``verb`` go to.
+    def _reach(self, verb: Verb, *urls: RequestUrl) -> Way:
+        """The way to the endpoint of the first of ``urls`` that the policy lets ``verb`` go to.
 
-        Refused if there is none, Unreachable if nobody answers there.
+        Refused if there is none, Unreachable, which the keeper is told, if nobody answers there.
         """
         decisions = [self._decide(verb, str(url)) for url in urls]
         url, decision = next(
@@ -269,17 +266,15 @@ class Broker:
             self._record(decision)
             raise Refused(decision)
         grant = Grant(decision.rule or "", url.origin, verb)
-        addresses = self._addresses(verb, url)
-        if grant not in self._granted:
-            self._line.record({"granted": decision.to_json()})
-            self._granted.add(grant)
-        faults = []
-        for address in addresses:
-            try:
-                return grant, connect(address, url.port)
-            except OSError as error:
-                faults.append(f"{address}: {error.strerror or error}")
-        raise Unreachable(f"{url.origin} cannot be reached: {'; '.join(faults)}")
+        try:
+            addresses = self._addresses(verb, url)
+            if grant not in self._granted:
+                self._line.record({"granted": decision.to_json()})
+                self._granted.add(grant)
+            return Way(grant, connect_any(url.origin, addresses, url.port))
+        except Unreachable as fault:
+            self._line.tell({"unreached": str(fault)[:_LONGEST_TEXT]})
+            raise
 
     def _addresses(self, verb: Verb, url: RequestUrl) -> list[str]:
         """Where ``url`` leads: what its name was first looked up as, but for what no rule lets a name lead to."""
@@ -325,17 +320,39 @@ class Broker:
     def _record(self, decision: Decision) -> None:
         self._line.record({"refused": _short(decision).to_json()})
 
-    def _run(
-        self, grant: Grant, upstream: socket.socket, connection: socket.socket, flows: list[tunnel.Flow], sent: int = 0
-    ) -> None:
-        """Move bytes until both ends are done, and count them."""
-        for sock in (upstream, connection):
+    @contextmanager
+    def _counting(self, way: Way) -> Iterator[None]:
+        """Count what goes over ``way`` until this is left, however that may be."""
+        try:
+            yield
+        finally:
+            way.upstream.close()
+            said = {"moved": [way.grant.rule, way.grant.origin, way.grant.verb]}
+            self._line.tell({**said, "sent": way.sent, "received": way.received})
+
+
+class Way:
+    """A connection to an endpoint that was allowed, and how many bytes went there and came from there."""
+
+    def __init__(self, grant: Grant, upstream: socket.socket) -> None:
+        self.grant, self.upstream = grant, upstream
+        self.sent = self.received = 0
+
+    def send(self, data: bytes) -> None:
+        """Send ``data`` there."""
+        self.upstream.sendall(data)
+        self.sent += len(data)
+
+    def join(self, connection: socket.socket, *, both: bool) -> None:
+        """Move what comes from there to ``connection``, and what it sends there if ``both``, until that has ended."""
+        for sock in (self.upstream, connection):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with upstream:
-            tunnel.run(flows, idle=_IDLE)
-        received = sum(flow.moved for flow in flows if flow.source is upstream)
-        sent += sum(flow.moved for flow in flows if flow.source is connection)
-        self._line.tell({"moved": [grant.rule, grant.origin, grant.verb], "sent": sent, "received": received})
+        back, there = tunnel.Flow(self.upstream, connection), tunnel.Flow(connection, self.upstream)
+        try:
+            tunnel.run([there, back] if both else [back], idle=_IDLE)
+        finally:
+            self.sent += there.moved
+            self.received += back.moved
 
 
 def run(

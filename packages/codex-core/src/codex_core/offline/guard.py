@@ -83,7 +83,7 @@ class Guard:
         if sock.family not in _INTERNET:
             self._refuse(self._foreign(sock.family, address))
         host, port = _text(address[0]), address[1]
-        if not _is_local(host):
+        if not _is_local(host) and not self._has_door(host, port):
             hosts = (*self._names.get(_canonical(host), ()), host)
             decision = self._first_allowed(_url(one, port) for one in hosts)
             if not decision.allowed:
@@ -128,11 +128,23 @@ class Guard:
             self._decided[key] = known
         return known
 
-    def _has_door(self, name: str) -> bool:
-        """Whether a rule leads to ``name`` over plain HTTP: its broker judges each request, by any verb."""
+    def _has_door(self, host: str, port: int | None = None) -> bool:
+        """Whether a rule leads to ``host`` over plain HTTP: its broker judges each request, by any verb.
+
+        There is none below the level ``kernel``, where a port would be reached without being asked for the verb.
+        """
+        if not _in_namespace():
+            return False
+        name = _canonical(host)
         rules = (rule for layer in self.policy.layers for rule in layer.allow)
-        plain = [rule for rule in rules if rule.pattern.scheme == "http" and rule.pattern.host == _canonical(name)]
-        return any(rule.stages is None or self.stage in rule.stages for rule in plain)
+        plain = [rule for rule in rules if rule.pattern.scheme == "http" and rule.pattern.host == name]
+        today = self.now().astimezone(UTC).date()
+        return any(
+            (rule.stages is None or self.stage in rule.stages)
+            and (rule.expires is None or today <= rule.expires)
+            and (port is None or rule.pattern.port == port)
+            for rule in plain
+        )
 
     def _ports(self, port: object) -> list[int]:
         """The port that a look-up names; where it names none, any that some rule lets connect to, 443 first."""
@@ -278,9 +290,13 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
     return None
 
 
+def _in_namespace() -> bool:
+    return os.environ.get(LEVEL) == "kernel"
+
+
 def _name_inside() -> str:
     """The machine's own name where /etc/hosts has it as loopback's, as it does in a namespace of a seal."""
-    return os.uname().nodename.lower() if os.environ.get(LEVEL) == "kernel" else ""
+    return os.uname().nodename.lower() if _in_namespace() else ""
 
 
 @lru_cache(maxsize=1024)

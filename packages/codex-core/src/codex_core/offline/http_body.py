@@ -8,32 +8,33 @@ from codex_core.offline.http_head import Malformed, parse_chunk_size
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from codex_core.offline.http_head import Head
 
 
-def send_body(connection: socket.socket, upstream: socket.socket, head: Head, rest: bytes) -> int:
-    """Send on the body of a request, of which ``rest`` has come already; returns how many bytes it has.
+def send_body(connection: socket.socket, send: Callable[[bytes], None], head: Head, rest: bytes) -> None:
+    """Send on the body of a request, of which ``rest`` has come already.
 
     Malformed if it is not what its head says, ConnectionResetError if it ends too early.
     """
     source = _Source(connection, rest)
     if not head.chunked:
-        return source.send(upstream, head.length)
-    sent = 0
+        source.pass_on(send, head.length)
+        return
     while True:
         line = source.line()
         size = parse_chunk_size(line)
-        upstream.sendall(b"%x\r\n" % size)
+        send(b"%x\r\n" % size)
         if size == 0:
             if source.line() != b"\r\n":
                 raise Malformed("its body ends with trailers")
-            upstream.sendall(b"\r\n")
-            return sent
-        sent += source.send(upstream, size)
+            send(b"\r\n")
+            return
+        source.pass_on(send, size)
         if source.line() != b"\r\n":
             raise Malformed("a chunk of its body is longer than it says")
-        upstream.sendall(b"\r\n")
+        send(b"\r\n")
 
 
 class _Source:
@@ -42,16 +43,14 @@ class _Source:
     def __init__(self, connection: socket.socket, rest: bytes) -> None:
         self._connection, self._rest = connection, rest
 
-    def send(self, target: socket.socket, count: int) -> int:
-        left = count
+    def pass_on(self, send: Callable[[bytes], None], left: int) -> None:
         while left:
             data = self._rest[:left] or self._connection.recv(min(left, 65536))
             if not data:
                 raise ConnectionResetError
             self._rest = self._rest[len(data) :] if self._rest else b""
-            target.sendall(data)
+            send(data)
             left -= len(data)
-        return count
 
     def line(self) -> bytes:
         """A short line with its end."""

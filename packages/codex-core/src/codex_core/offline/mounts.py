@@ -36,6 +36,8 @@ _DEVICE_LINKS = {
 _TERMINALS = "/dev/pts"
 _OF_PROC = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 """What of /proc root could change the host with."""
+_CONTROL_GROUPS = "/sys/fs/cgroup"
+"""Where programs look up how much memory and how many processors they have."""
 _PLACE = "/run/codex"
 TEMPORARY = f"{_PLACE}/tmp"
 """Where a view's temporary folder is found as well: unix sockets, as multiprocessing has them, need a short path."""
@@ -95,7 +97,7 @@ def rearrange(view: View, sockets: Iterable[str], *, home: str, names: Mapping[s
         for descriptor in kept.values():
             os.close(descriptor)
         _reduce_devices()
-        linux.make_read_only("/sys")
+        _replace_sys()
     with attempt("mask"):
         for path in sockets:
             _mask(path)
@@ -187,6 +189,23 @@ def _reduce_devices() -> None:
     for name, target in _DEVICE_LINKS.items():
         os.symlink(target, f"/dev/{name}")
     _allow_terminals()
+
+
+def _replace_sys() -> None:
+    """A read-only /sys that shows the network of this namespace, and the host's control groups.
+
+    Where the kernel gives none, as in a container that hides parts of its own, it is the one that was there.
+    """
+    groups = os.open(_CONTROL_GROUPS, os.O_PATH | os.O_CLOEXEC) if os.path.isdir(_CONTROL_GROUPS) else -1
+    try:
+        linux.mount("sysfs", "/sys", "sysfs", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_RDONLY)
+    except OSError:
+        if groups >= 0:
+            os.close(groups)
+    else:
+        if groups >= 0:
+            _bind(groups, _CONTROL_GROUPS)
+    linux.make_read_only("/sys")
 
 
 def _allow_terminals() -> None:

@@ -22,8 +22,8 @@ class Recorder:
     ``policy`` reads the policy when it is first asked for; ``append`` puts an entry of a kind into the ledger, and
     raises LedgerUnavailable if it cannot. ``decisions`` are those that were recorded, each once; ``refused`` counts
     the refusals, ``last_refusal`` is the last of them. ``names`` were looked up in vain, each with how many questions
-    there were for it. ``fault`` is there once something could not be recorded; ``broker_lost`` says that the way out
-    was closed before the program's end.
+    there were for it. ``unreached`` says why the last of what was allowed could not be reached. ``fault`` is there once
+    something could not be recorded; ``broker_lost`` says that the way out was closed before the program's end.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Recorder:
         self.fault: CodexError | None = None
         self.broker_lost = False
         self.names: dict[str, int] = {}
+        self.unreached: str | None = None
         self._append = append
         self._counts: dict[tuple[Decision, bool], _Count] = {}
         self._left = {True: _MOST_DECISIONS, False: _MOST_DECISIONS}
@@ -90,6 +91,9 @@ class Recorder:
         if "moved" in data:
             self._count(data)
             return None
+        if "unreached" in data:
+            self.unreached = data["unreached"]
+            return None
         try:
             decision = Decision.from_json(data.get("refused") or data["granted"])
             self._keep(decision, reported=False, lasting=self._would_decide(decision))
@@ -109,9 +113,9 @@ class Recorder:
             self.names[name] = self.names.get(name, 0) + 1
         return said
 
-    def conclude(self) -> None:
-        """The program has ended: what was counted goes into the ledger."""
-        if not self._counts and not self._grants and not self.names:
+    def conclude(self, attempts: int | None = None) -> None:
+        """The program has ended: what was counted goes into the ledger, with the packets that had no route."""
+        if not self._counts and not self._grants and not self.names and not attempts:
             return  # as most programs: nothing is imported at their end
         from codex_core.errors import LedgerUnavailable
 
@@ -128,6 +132,8 @@ class Recorder:
                 self._write("grant", {**named, **counts, "policy": self.policy().digest})
             for name, times in self.names.items():
                 self._write("lookup", {"stage": self.stage, "name": name, "times": times})
+            if attempts:
+                self._write("unrouted", {"stage": self.stage, "times": attempts})
         except LedgerUnavailable:
             return  # it is noted as the fault
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import TYPE_CHECKING
 
-_LOOK_UP, _CONNECT = 10.0, 15.0
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LOOK_UP, _PATIENCE = 10.0, 15.0
 """Seconds: for a look-up, and for a connection."""
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 """Addresses of IPv4 in a network of IPv6 alone (RFC 6052)."""
@@ -36,11 +40,21 @@ def resolve(host: str) -> list[str]:
     return found
 
 
-def connect(address: str, port: int) -> socket.socket:
-    """A connection to an address, which needs no look-up."""
+def connect_any(origin: str, addresses: Iterable[str], port: int) -> socket.socket:
+    """A connection to the first of the ``addresses`` of ``origin`` that takes one; Unreachable if none does."""
+    faults = []
+    for address in addresses:
+        try:
+            return _connect(address, port)
+        except OSError as error:
+            faults.append(f"{address}: {error.strerror or error}")
+    raise Unreachable(f"{origin} cannot be reached: {'; '.join(faults)}")
+
+
+def _connect(address: str, port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        sock.settimeout(_CONNECT)
+        sock.settimeout(_PATIENCE)
         sock.connect((address, port))
     except BaseException:
         sock.close()
