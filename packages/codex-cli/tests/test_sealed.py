@@ -320,6 +320,20 @@ def test_a_project_that_is_read_only_has_its_decisions_in_the_user_s_ledger(code
     assert [path.name for path in project.iterdir()] == ["codex.toml"]
 
 
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_a_ledger_that_is_no_file_starts_nothing(codex: Codex, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "work/codex.toml").write_text('[pipeline]\nname = "p"\n')
+    path = tmp_path / "work/.codex/ledger.ndjson"
+    path.parent.mkdir()
+    if kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        os.mkfifo(path)
+    code, out, err = codex("sealed", "--", "echo", "started")
+    assert (code, out) == ((2 if kind == "link" else 1, "")), err
+    assert str(path) in err
+
+
 @pytest.mark.parametrize(("home", "place"), [("", None), ("relative", None), ("/somewhere", "/somewhere")])
 def test_the_user_s_ledger_lies_at_home(home: str, place: str | None) -> None:
     own = place or pwd.getpwuid(os.getuid()).pw_dir

@@ -282,7 +282,7 @@ def verify(file: LedgerFile = None, json: Json = False) -> Reply:
     absent = ledger.LedgerReport(0, None, missed=min(heads, default=None))
     report = ledger.verify(path, heads=heads) if path.exists() else absent
     body = {"entries": report.entries, "head": report.head, "bad_line": report.bad_line or report.missed}
-    text = f"{path}: {report.entries} entries\nhead {report.head or 'none'}"
+    text = f"{path}: {report.entries} entr{'y' if report.entries == 1 else 'ies'}\nhead {report.head or 'none'}"
     if report.bad_line is None and report.missed is not None:
         stage = known[report.missed][1]
         there = "it is another one here" if report.missed <= report.entries else f"there are {report.entries} here"

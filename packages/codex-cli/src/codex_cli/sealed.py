@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from codex_core.offline import job, levels, pinned
-from codex_core.offline.attestation import describe_tries
+from codex_core.offline.attestation import describe_tries, next_step
 from codex_core.offline.environment import sealed_environment
 from codex_core.offline.keeper import Keeper
 from codex_core.offline.mounts import View
@@ -206,7 +206,8 @@ def _explain(recorder: Recorder, attempts: int | None, environ: Mapping[str, str
         write_note(f"codex: {count} refused while this ran; the last:")
         write_problems(PolicyRefused(recorder.last_refusal).problems, environ)
     elif tries := describe_tries(list(recorder.names), attempts, recorder.unreached):
-        write_note(f"codex: the program {tries}")
+        step = next_step(list(recorder.names), STAGE)
+        write_note(f"codex: the program {tries}" + (f"; {step}" if step else ""))
 
 
 def _tell(problems: Sequence[Problem], environ: Mapping[str, str], code: int) -> int:

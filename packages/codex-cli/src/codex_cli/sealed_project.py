@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 
 from codex_cli.user_state import LEDGER, user_ledger
@@ -43,7 +45,7 @@ class SealedProject:
             self.read_only.append(self.ledger)
         runs = [os.path.join(state, "runs")] if state else []
         self.writable = [path for path in runs if os.path.isdir(path)]
-        _check_links([project, *filter(None, [state])])
+        _check_links([project, *filter(None, [state]), self.ledger])
         if self._files:
             self._read(environ)
         _make_ledger(self.ledger)
@@ -120,7 +122,11 @@ def _make_ledger(path: str) -> None:
         if not os.path.isdir(folder):
             os.makedirs(folder, exist_ok=True)
             _ignore(folder)
-        os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(path, os.O_CREAT | os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        os.close(descriptor)
+        if not is_file:
+            raise OSError(errno.EINVAL, "it is no regular file")
     except OSError as error:
         from codex_core.errors import LedgerUnavailable
 

@@ -22,7 +22,7 @@ from codex_cli.pipeline.uses import tells_refusals
 from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, ConfigError, PolicyRefused, Problem, StageFailed
 from codex_core.ledger import Ledger
-from codex_core.offline.attestation import describe_tries
+from codex_core.offline.attestation import describe_tries, next_step
 from codex_core.stage import Attestation
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class StageRun:
             message, hint = f"stage {self.stage.name!r} ended with {how}", f"its output is in {self._log}"
             result = replace(result, problems=(Problem("stage.failed", message, hint),), exit=1)
         if result.exit and result.refusal is None:
-            result = replace(result, problems=(*result.problems, *_explain(ending)))
+            result = replace(result, problems=(*result.problems, *_explain(ending, self.stage.name)))
         return result
 
     def _named_from_root(self, result: Result) -> Result:
@@ -315,11 +315,11 @@ class StageRun:
         )
 
 
-def _explain(ending: Ending) -> tuple[Problem, ...]:
+def _explain(ending: Ending, stage: str) -> tuple[Problem, ...]:
     """What of a failed stage's end the network has to do with, even if a library swallowed it."""
     if ending.last_refusal is not None:
         told = PolicyRefused(ending.last_refusal).problems[0]
         return (replace(told, message=f"its last refused request: {told.message}"),)
     tries = describe_tries(ending.names, ending.attempts, ending.unreached)
     code = PolicyRefused.code if ending.unreached is None else StageFailed.code
-    return (Problem(code, f"it {tries}"),) if tries else ()
+    return (Problem(code, f"it {tries}", next_step(ending.names, stage)),) if tries else ()

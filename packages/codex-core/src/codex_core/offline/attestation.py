@@ -45,6 +45,11 @@ def describe_tries(names: Sequence[str], attempts: int | None, unreached: str | 
     return "; it ".join(told) or None
 
 
+def next_step(names: Sequence[str], stage: str) -> str | None:
+    """Where the rule is shown that would let ``stage`` go to what it looked up; None if it looked nothing up."""
+    return f"codex policy explain https://{names[0]}/ --stage {stage} shows a rule for it" if names else None
+
+
 def observe(seal: Seal) -> Observation:
     """What there is to see now; the seal's program may have ended already."""
     if not seal.level.namespaces:
