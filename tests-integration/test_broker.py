@@ -414,31 +414,23 @@ def test_a_name_with_a_door_is_found_by_who_looks_for_other_addresses_than_loopb
     assert (done.returncode, done.stdout.split()[0]) == (0, "127.77.0.2")
 
 
-def test_git_clones(plain: Server, sealed: Sealed, files: Path, folder: Path) -> None:
+@pytest.fixture
+def repository(files: Path, tmp_path: Path) -> str:
+    """The path of a repository with one file, which a server serves."""
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
-    source = files / "open/source"
+    source, work = files / "open/source", tmp_path / "work"
     subprocess.run([*git, "init", "-q", "--bare", source], check=True)
-    work = folder / "work"
     subprocess.run([*git, "clone", "-q", source, work], check=True, capture_output=True)
     (work / "file").write_text("words\n")
     for words in (["add", "file"], ["commit", "-qm", "A file"], ["push", "-q", "origin", "HEAD"]):
         subprocess.run([*git, *words], cwd=work, check=True, capture_output=True)
     subprocess.run([*git, "update-server-info"], cwd=source, check=True)
-    rules = rule(f"http://localhost:{plain.port}/open/**", "read") + rule(f"http://127.0.0.1:{plain.port}/**", "read")
-    done = sealed(rules, "git", "clone", "-q", f"http://localhost:{plain.port}/open/source", "cloned")
-    assert done.returncode == 0, done.stderr
-    assert (folder / "cloned/file").read_text() == "words\n"
-    other = sealed(
-        rules.replace("/open/", "/other/").replace(".port}/**", ".port}/x"),
-        "git",
-        "clone",
-        "-q",
-        *(f"http://localhost:{plain.port}/open/source", "again"),
-    )
-    assert (other.returncode, (folder / "again").exists()) == (128, False)
+    return "/open/source"
 
 
-def test_pip_installs_from_an_index(secure: Server, sealed: Sealed, files: Path, folder: Path) -> None:
+@pytest.fixture
+def index(files: Path) -> str:
+    """The path of an index with one package, which a server serves."""
     wheel = files / "open/simple/tiny/tiny-1-py3-none-any.whl"
     wheel.parent.mkdir(parents=True)
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -449,18 +441,70 @@ def test_pip_installs_from_an_index(secure: Server, sealed: Sealed, files: Path,
             "tiny-1.dist-info/RECORD", "tiny.py,,\ntiny-1.dist-info/METADATA,,\ntiny-1.dist-info/WHEEL,,\n"
         )
     (wheel.parent / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
-    subprocess.run([SYSTEM_PYTHON, "-m", "venv", folder / "venv"], check=True, capture_output=True)
+    return "/open/simple"
+
+
+@pytest.fixture(scope="module")
+def pip(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A pip that has no configuration and asks once."""
+    venv = tmp_path_factory.mktemp("pip") / "venv"
+    subprocess.run([SYSTEM_PYTHON, "-m", "venv", venv], check=True, capture_output=True)
+    options = ["--no-cache-dir", "--disable-pip-version-check", "--retries", "0", "-q"]
+    return ["env", "-u", "PIP_NO_INDEX", str(venv / "bin/python"), "-m", "pip", "--isolated", *options]
+
+
+def test_git_clones(plain: Server, sealed: Sealed, repository: str, folder: Path) -> None:
+    rules = rule(f"http://localhost:{plain.port}/open/**", "read") + rule(f"http://127.0.0.1:{plain.port}/**", "read")
+    done = sealed(rules, "git", "clone", "-q", f"http://localhost:{plain.port}{repository}", "cloned")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "cloned/file").read_text() == "words\n"
+
+
+def test_pip_installs_from_an_index(secure: Server, sealed: Sealed, index: str, pip: list[str], folder: Path) -> None:
     rules = rule(f"https://hub.example:{secure.port}/**", "connect")
     rules += rule(f"https://127.0.0.1:{secure.port}/**", "connect")
-    index = f"https://hub.example:{secure.port}/open/simple"
-    pip = [str(folder / "venv/bin/python"), "-m", "pip", "--isolated", "install", "-q", "--index-url", index]
-    done = sealed(rules, "env", "-u", "PIP_NO_INDEX", *pip, "--no-cache-dir", "tiny")
+    words = [*pip, "install", "--index-url", f"https://hub.example:{secure.port}{index}", "--target", "place", "tiny"]
+    done = sealed(rules, *words)
     assert done.returncode == 0, done.stderr
-    words = [str(folder / "venv/bin/python"), "-c", "import tiny; print(tiny.WORD)"]
-    assert subprocess.check_output(words, text=True) == "installed\n"
+    assert (folder / "place/tiny.py").read_text() == "WORD = 'installed'\n"
     secure.asked.clear()
-    refused = sealed(rules.replace("connect", "read"), "env", "-u", "PIP_NO_INDEX", *pip, "--retries", "0", "another")
+    refused = sealed(rules.replace("connect", "read"), *words)
     assert (refused.returncode, secure.asked) == (1, [])
+
+
+@pytest.mark.parametrize("client", ["git", "pip"])
+@pytest.mark.parametrize("host", ["hub.example", "one.wide.example"])
+def test_git_and_pip_do_not_get_where_their_rule_does_not_lead(
+    client: str, host: str, plain: Server, sealed: Sealed, repository: str, index: str, pip: list[str]
+) -> None:
+    """By a door and by the proxy: as the clients above."""
+    named = "*.wide.example" if host == "one.wide.example" else host
+    at = f"http://{host}:{plain.port}"
+
+    def granting(path: str, verb: str = "read", more: str = "") -> str:
+        urls = [f"http://{name}:{plain.port}{path}" for name in (named, "127.0.0.1")]
+        return "".join(rule(url, verb, name=f"r{number}", more=more) for number, url in enumerate(urls))
+
+    def works(rules: str, path: str) -> bool:
+        plain.asked.clear()
+        words = ["git", "clone", "-q", f"{at}{path}", f"cloned-{os.urandom(4).hex()}"]
+        if client == "pip":
+            words = [*pip, "download", "-d", "got", "--index-url", f"{at}{path}", "--trusted-host", host, "tiny"]
+        return sealed(rules + rule("http://other.example:80/**", "read", name="other"), *words).returncode == 0
+
+    served = repository if client == "git" else index
+    assert works(granting("/open/**"), served)
+    assert not works(granting("/redirect"), f"/redirect?http://localhost:{plain.port}{served}")
+    assert {line.partition("?")[0] for line in plain.asked} == {"GET /redirect"}
+    for rules in (
+        granting("/other/**"),
+        granting("/open/**", "write"),
+        granting("/open/**", more="expires = 2020-01-31"),
+        granting("/open/**", more='stages = ["cli"]'),
+        rule(f"http://{named}:{plain.port}/**", "read"),  # it leads to this machine, which nobody has allowed
+    ):
+        assert not works(rules, served)
+        assert plain.asked == []
 
 
 def test_obstore_keeps_objects_in_s3(sealed: Sealed, folder: Path) -> None:
@@ -504,7 +548,8 @@ def test_grpc_calls_a_method(host: str, sealed: Sealed, authority: tuple[ssl.SSL
     own = ca.issue_cert(host)
     (tmp_path / "grpc.pem").write_bytes(ca.cert_pem.bytes())
     server = grpc.server(futures.ThreadPoolExecutor(2))
-    echo = grpc.unary_unary_rpc_method_handler(lambda request, context: request[::-1])
+    called: list[bytes] = []
+    echo = grpc.unary_unary_rpc_method_handler(lambda request, context: called.append(request) or request[::-1])
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("s.S", {"Echo": echo})])
     pair = (own.private_key_pem.bytes(), b"".join(one.bytes() for one in own.cert_chain_pems))
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
@@ -520,13 +565,19 @@ with grpc.secure_channel("{host}:{port}", trusted) as channel:
     rules = rule(f"https://{named}:{port}/**", "connect") + rule(f"https://127.0.0.1:{port}/**", "connect")
     try:
         done = sealed(rules, sys.executable, "-c", code)
-        refused = sealed(
-            rules.replace("connect", "read"), sys.executable, "-c", code.replace("timeout=20", "timeout=5")
-        )
+        assert (done.returncode, done.stdout) == (0, "cba\n"), done.stderr
+        called.clear()
+        for others in (
+            rules.replace(f":{port}/", f":{port - 1}/"),
+            rules.replace("connect", "read"),
+            rules.replace("]", "]\nexpires = 2020-01-31"),
+            rules.replace("]", ']\nstages = ["cli"]'),
+            rule(f"https://{named}:{port}/**", "connect"),  # it leads to this machine, which nobody has allowed
+        ):
+            refused = sealed(others, sys.executable, "-c", code.replace("timeout=20", "timeout=3"))
+            assert (refused.returncode, refused.stdout, called) == (1, "", [])
     finally:
         server.stop(None)
-    assert (done.returncode, done.stdout) == (0, "cba\n"), done.stderr
-    assert (refused.returncode, refused.stdout) == (1, "")
 
 
 def free_port() -> int:

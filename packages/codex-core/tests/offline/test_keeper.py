@@ -327,7 +327,9 @@ def test_a_small_dev_and_a_sys_that_nobody_writes_to() -> None:
         return [read_only, *shown]
 
     with keeping(levels.KERNEL) as keeper:
-        read_only, devices, interfaces, groups = cast("tuple[bool, *tuple[list[str], ...]]", heard(keeper, look))
+        read_only, devices, interfaces, groups = cast(
+            "tuple[bool, list[str], list[str], list[str]]", heard(keeper, look)
+        )
     assert read_only
     assert interfaces == ["lo"]
     assert groups
