@@ -570,12 +570,12 @@ with grpc.secure_channel("{host}:{port}", trusted) as channel:
         for others in (
             rules.replace(f":{port}/", f":{port - 1}/"),
             rules.replace("connect", "read"),
-            rules.replace("]", "]\nexpires = 2020-01-31"),
-            rules.replace("]", ']\nstages = ["cli"]'),
+            rules.replace('["connect"]', '["connect"]\nexpires = 2020-01-31'),
+            rules.replace('["connect"]', '["connect"]\nstages = ["cli"]'),
             rule(f"https://{named}:{port}/**", "connect"),  # it leads to this machine, which nobody has allowed
         ):
             refused = sealed(others, sys.executable, "-c", code.replace("timeout=20", "timeout=3"))
-            assert (refused.returncode, refused.stdout, called) == (1, "", [])
+            assert (refused.returncode, refused.stdout, called) == (1, "", []), refused.stderr
     finally:
         server.stop(None)
 
