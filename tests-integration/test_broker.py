@@ -549,7 +549,12 @@ def test_grpc_calls_a_method(host: str, sealed: Sealed, authority: tuple[ssl.SSL
     (tmp_path / "grpc.pem").write_bytes(ca.cert_pem.bytes())
     server = grpc.server(futures.ThreadPoolExecutor(2))
     called: list[bytes] = []
-    echo = grpc.unary_unary_rpc_method_handler(lambda request, context: called.append(request) or request[::-1])
+
+    def answer(request: bytes, _: object) -> bytes:
+        called.append(request)
+        return request[::-1]
+
+    echo = grpc.unary_unary_rpc_method_handler(answer)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("s.S", {"Echo": echo})])
     pair = (own.private_key_pem.bytes(), b"".join(one.bytes() for one in own.cert_chain_pems))
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))

@@ -115,7 +115,8 @@ raise SystemExit(1)
         1,
         "codex: the program tried once to reach a network, and there is none in a seal\n",
     )
-    assert (folder / "codex/ledger.ndjson").read_bytes() == b""
+    (entry,) = ledger.read(folder / "codex/ledger.ndjson")
+    assert (entry.kind, entry.body) == ("unrouted", {"stage": "sealed", "times": 1})
 
 
 def test_a_set_uid_program_gains_nothing(as_nobody: AsNobody) -> None:

@@ -70,6 +70,31 @@ def test_an_unprivileged_program_neither_replaces_nor_moves_it(as_nobody: AsNobo
     assert (done.returncode, done.stdout, done.stderr) == (0, "tried\n", "")
 
 
+def test_a_link_above_the_user_s_ledger_leads_nowhere_else(codex: Codex, folder: Path) -> None:
+    """A program that moves the link away, is refused, and moves it back, is in the ledger all the same."""
+    (folder / "real").mkdir()
+    (folder / "home").mkdir()
+    (folder / "home/.local").symlink_to(folder / "real")
+    code = """
+import os, socket
+home = os.environ["HOME"]
+os.rename(f"{home}/.local", f"{home}/away")
+os.makedirs(f"{home}/.local/state/codex")
+open(f"{home}/.local/state/codex/ledger.ndjson", "w").close()
+try:
+    socket.create_connection(("198.51.100.7", 443))
+except OSError:
+    print("refused")
+os.rename(f"{home}/.local", f"{home}/others")
+os.rename(f"{home}/away", f"{home}/.local")
+"""
+    home = {"HOME": str(folder / "home"), "XDG_STATE_HOME": ""}
+    answer = codex("sealed", "--", sys.executable, "-c", code, cwd=folder, **home)
+    assert (answer.exit, answer.out) == (0, "refused\n"), answer.err
+    (entry,) = ledger.read(folder / "real/state/codex/ledger.ndjson")
+    assert entry.body["url"] == "https://198.51.100.7:443/"
+
+
 @pytest.mark.parametrize("name", ["codex.toml", ".codex"])
 @pytest.mark.parametrize("command", ["sealed", "run"])
 def test_a_link_that_something_inside_could_replace_is_refused(

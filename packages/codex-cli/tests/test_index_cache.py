@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,39 @@ def test_cache_file_and_folder_are_for_their_owner_alone(environ: dict[str, str]
     file = keep(environ)
     assert (file.parent.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "flask.__main__:main",
+        "codex_cli.pipeline.stage_process:main",
+        "codex_cli.commands:app.callback",
+        "codex_cli.commands:os",
+        "evil.commands:app",
+        "codex_evil.sub.commands:app",
+        "codex_cli.sealed:os",
+        "commands:app",
+        "",
+    ],
+)
+def test_a_file_that_names_another_module_is_none_and_none_is_made(environ: dict[str, str], app: str) -> None:
+    """A program inside a seal may have written it, with a checksum that is right."""
+    file = keep(environ)
+    whole = file.read_bytes().removesuffix(b"\n").rpartition(b"\n")[0] + b"\n"
+    body = whole.replace(b"codex_connectors.commands:app", app.encode())
+    file.write_bytes(body + b"%d\n" % zlib.crc32(body))
+    assert index_cache.read_cache(environ) is None
+    file.unlink()
+    rows = [("store ls", "List objects.", app)]
+    index_cache.write_cache(environ, index_cache.cache_key(), rows, [], now_ns=LATER)
+    assert not file.exists()
+
+
+def test_the_sealed_command_is_among_ours(environ: dict[str, str]) -> None:
+    rows = [*ROWS, ("sealed", "Run it.", "codex_cli.sealed:main")]
+    index_cache.write_cache(environ, index_cache.cache_key(), rows, [], now_ns=LATER)
+    assert index_cache.read_cache(environ) == rows
 
 
 def test_nothing_kept_is_nothing_read(environ: dict[str, str]) -> None:

@@ -1,11 +1,10 @@
 """Checks that need not be made twice: the files that were read without a mistake, by the digest of their bytes.
 
-Reading a policy file costs ten times what a seal does. So of files that are in order, and allow nothing, the denies are
-noted in the cache folder, and the files read again only when they have changed. A note grants nothing: a program inside
-may be able to write one. What it says is used to explain refusals, which there are without it.
+Reading a policy file costs ten times what a seal does. So of files that are in order, and hold no word of an allow, the
+denies are noted in the cache folder, and the files read again only when they have changed. A note neither gives nor
+takes what the files allow: a program inside may be able to write one. What it says is used to explain refusals, which
+there are without it.
 """
-# ruff: noqa: PTH103, PTH105, PTH118
-# because importing pathlib costs as much as the seal
 
 from __future__ import annotations
 
@@ -22,11 +21,10 @@ if TYPE_CHECKING:
 def noted(files: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """What was noted of just these files, with the bytes that they have now; None if nothing was."""
     try:
-        note = _note(files, environ)
-        if index_cache.fault_of(os.path.dirname(note)) or index_cache.fault_of(note):  # noqa: PTH120
+        contents = _read(files)
+        if any(b"allow" in content for content in contents) or index_cache.fault_of(index_cache.cache_folder(environ)):
             return None
-        with open(note, "rb") as stream:
-            data, digest = stream.read(), _digest(files)
+        data, digest = index_cache.read_trusted(_note(files, environ)), _digest(contents)
         return data[len(digest) :].decode() if data.startswith(digest) else None
     except (OSError, ValueError):
         return None
@@ -35,11 +33,7 @@ def noted(files: Sequence[str], environ: Mapping[str, str]) -> str | None:
 def remember(files: Sequence[str], environ: Mapping[str, str], text: str) -> None:
     """Note ``text`` of these files; without a word where that cannot be done."""
     try:
-        note, digest = _note(files, environ), _digest(files)
-        os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)  # noqa: PTH120
-        with open(f"{note}.{os.getpid()}", "xb") as stream:
-            stream.write(digest + text.encode())
-        os.replace(f"{note}.{os.getpid()}", note)
+        index_cache.replace_trusted(environ, _note(files, environ), _digest(_read(files)) + text.encode())
     except (OSError, ValueError):
         return
 
@@ -50,12 +44,16 @@ def _note(files: Sequence[str], environ: Mapping[str, str]) -> str:
     )
 
 
-def _digest(files: Sequence[str]) -> bytes:
-    data = [__version__.encode()]
+def _read(files: Sequence[str]) -> list[bytes]:
+    contents = []
     for file in files:
         with open(file, "rb") as stream:
-            data.append(stream.read())
-    return _hash(b"".join(_hash(part) for part in data))
+            contents.append(stream.read())
+    return contents
+
+
+def _digest(contents: Sequence[bytes]) -> bytes:
+    return _hash(b"".join(map(_hash, (__version__.encode(), *contents))))
 
 
 def _hash(data: bytes) -> bytes:

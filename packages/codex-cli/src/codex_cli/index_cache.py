@@ -1,7 +1,9 @@
 """The cached command index: one small text file for each Python prefix, in ``$XDG_CACHE_HOME/codex``.
 
-The file names modules to import. So it is read only where nobody but the user who runs this could have written it. A
-file that is foreign, stale or damaged is as good as none, and so is a folder that cannot be written to. Its lines:
+The file names modules to import. So it is read only where nobody but the user who runs this could have written it, and
+believed only where it names a ``commands`` module of ours: a program inside a seal may be able to write it, and every
+other module would do as it likes. A file that is foreign, stale or damaged is as good as none, and so is a folder that
+cannot be written to. Its lines:
 
     codex-commands 1 1.0.0                       the key: codex's version, Python's version and prefix, and each folder
     '3.11.7 (main, ...)' '/opt/venv'             of sys.path with its time of change in nanoseconds
@@ -31,6 +33,7 @@ SETTLED_NS = 2_000_000_000
 """What changed less than this ago may change again without a new time, so what was seen of it is not kept."""
 
 LARGEST = 1 << 20
+SEALED_APP = "codex_cli.sealed:main"
 
 
 def cache_folder(environ: Mapping[str, str]) -> str:
@@ -50,7 +53,7 @@ def read_cache(environ: Mapping[str, str]) -> Rows | None:
     try:
         if fault_of(cache_folder(environ)):
             return None
-        return _parse(_read_trusted(path))
+        return _parse(read_trusted(path))
     except (OSError, ValueError):
         return None
 
@@ -58,15 +61,17 @@ def read_cache(environ: Mapping[str, str]) -> Rows | None:
 def write_cache(environ: Mapping[str, str], key: str, rows: Rows, files: Iterable[str], *, now_ns: int) -> None:
     """Keep ``rows``, which were read from ``files`` while ``key`` held; without a word where that cannot be done."""
     sources = [("file", str(_changed(path)), path) for path in files]
-    if not _settled(key, sources, now_ns) or any(
-        "\n" in part or "\t" in part for row in (*rows, *sources) for part in row
+    if (
+        not _settled(key, sources, now_ns)
+        or not all(_is_ours(app) for *_, app in rows)
+        or any("\n" in part or "\t" in part for row in (*rows, *sources) for part in row)
     ):
         return
     lines = ["\t".join(row) for row in (*sources, *(("command", *row) for row in rows))]
     text = key + "".join(f"{line}\n" for line in lines)
     data = text.encode("utf-8", "surrogateescape")
     try:
-        _replace(environ, data + b"%d\n" % _checksum(data))
+        replace_trusted(environ, cache_file(environ), data + b"%d\n" % _checksum(data))
     except OSError:
         return
 
@@ -87,7 +92,8 @@ def fault_of(path: str) -> str:
     return "other users may write to it" if found.st_mode & 0o022 else ""
 
 
-def _read_trusted(path: str) -> bytes:
+def read_trusted(path: str) -> bytes:
+    """The bytes of a file in the cache folder, LARGEST at most; ValueError if another user may have made it."""
     if fault_of(path):
         raise ValueError(path)
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
@@ -103,10 +109,20 @@ def _parse(data: bytes) -> Rows | None:
     for line in text[len(key) :].split("\n")[:-1]:
         kind, first, *rest = line.split("\t")
         if kind == "command":
+            if not _is_ours(rest[1]):
+                return None
             rows.append((first, rest[0], rest[1]))
         elif int(first) != _changed(rest[0]):
             return None
     return rows
+
+
+def _is_ours(app: str) -> bool:
+    """Whether ``app`` is written as those of our packages are: the sealed command, or a module that holds commands."""
+    module, _, name = app.partition(":")
+    package, _, last = module.rpartition(".")
+    of_ours = package.startswith("codex_") and package.isidentifier()
+    return app == SEALED_APP or (of_ours and name == "app" and last.endswith("commands") and last.isidentifier())
 
 
 def _checksum(data: bytes) -> int:
@@ -129,11 +145,11 @@ def _settled(key: str, sources: list[tuple[str, str, str]], now_ns: int) -> bool
     return all(not 0 <= now_ns - time < SETTLED_NS for time in times)
 
 
-def _replace(environ: Mapping[str, str], data: bytes) -> None:
+def replace_trusted(environ: Mapping[str, str], path: str, data: bytes) -> None:
+    """Have ``data`` in the file ``path`` of the cache folder, readable by this user alone; OSError if it cannot be."""
     os.makedirs(cache_folder(environ), mode=0o700, exist_ok=True)
     if fault_of(cache_folder(environ)):
         return
-    path = cache_file(environ)
     new = f"{path}.{os.getpid()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

@@ -101,7 +101,7 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
 
     folder = _folder()
     project = SealedProject(folder, options.policy, environ)
-    recorder = Recorder(STAGE, project.policy, to_ledger(project.ledger))
+    recorder = Recorder(STAGE, project.policy, to_ledger(project.ledger, known=os.stat(project.ledger)))
     endings: list[tuple[int, Observation]] = []
     openings = project.openings(STAGE)
     sockets = openings is not None or ADDRESS in environ

@@ -1,5 +1,4 @@
 """What ``codex sealed`` takes from the folder that it runs in: the policy, the ledger, and what stays as it is."""
-# because importing pathlib costs as much as the seal
 
 from __future__ import annotations
 
@@ -46,6 +45,7 @@ class SealedProject:
         runs = [os.path.join(state, "runs")] if state else []
         self.writable = [path for path in runs if os.path.isdir(path)]
         _check_links([project, *filter(None, [state]), self.ledger])
+        self.ledger = os.path.join(os.path.realpath(os.path.dirname(self.ledger)), LEDGER)
         if self._files:
             self._read(environ)
         _make_ledger(self.ledger)
@@ -91,12 +91,13 @@ class SealedProject:
             return None
         import json
 
+        from codex_core.errors import CodexError
         from codex_core.policy import Layer, Policy
 
         try:
             layers = json.loads(self._noted or "[]")
             return Policy(tuple(Layer.from_json({**layer, "allow": []}, origin=layer["origin"]) for layer in layers))
-        except (ValueError, TypeError, KeyError, AttributeError):  # a program has written it
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, CodexError):  # a program wrote it
             return Policy()
 
 

@@ -1,6 +1,4 @@
 """Where the decisions are kept that belong to no project: in the user's own state folder."""
-# ruff: noqa: PTH117, PTH118
-# because importing pathlib costs as much as the seal
 
 from __future__ import annotations
 

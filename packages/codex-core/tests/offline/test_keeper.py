@@ -7,6 +7,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,13 +17,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from codex_core.errors import GuardUnavailable, LedgerUnavailable, UsageError
-from codex_core.offline import levels, linux, mounts
+from codex_core.offline import levels, linux, mounts, seal
 from codex_core.offline.attestation import Observation
 from codex_core.offline.keeper import Keeper
 from codex_core.offline.levels import Level
@@ -315,6 +317,47 @@ def test_queues_and_shared_memory_of_the_host_are_not_there() -> None:
         libc.msgctl(queue, 0, None)  # IPC_RMID
         libc.shmctl(memory, 0, None)
     assert found == [-1, -1]
+
+
+@every_level
+def test_nothing_is_imported_on_the_way_to_the_program(level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program could write to the files, and have what waits for it fail, whose last words import."""
+    read, write = os.pipe()
+
+    watch_over = seal.watch_over
+
+    def try_it(*words: Any, **more: Any) -> int:
+        try:
+            import wave  # noqa: F401
+        except ModuleNotFoundError:
+            os.write(write, b"none")
+        return watch_over(*words, **more)
+
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    monkeypatch.setattr(seal, "watch_over", try_it)
+    with keeping(level) as keeper:
+        run(keeper, lambda: 0)
+    assert os.read(read, 100) == b"none"
+    os.close(read)
+    os.close(write)
+    monkeypatch.undo()
+    with keeping(level) as keeper:
+        assert run(keeper, lambda: int(import_module("wave").__name__ != "wave"))[0] == 0
+
+
+def test_the_limits_of_another_process_are_out_of_reach() -> None:
+    def lower() -> object:
+        found = []
+        for pid in (1, os.getpid()):
+            try:
+                found.append(resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] > 0)
+            except PermissionError:
+                found.append(False)
+        return [*found, resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 0]
+
+    for level in (levels.KERNEL, levels.NOSOCKET):
+        with keeping(level) as keeper:
+            assert heard(keeper, lower) == [False, False, True]
 
 
 def test_a_small_dev_and_a_sys_that_nobody_writes_to() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ replace(decide(Policy(), Request("read", "https://a.example/%7Eb", "s"), now=dat
 ledger = codex_core.ledger.Ledger(sys.argv[1])
 ledger.append("decision", {"one": 1}, at=datetime.now(UTC), sync=True)
 print(ledger.head()[0], Policy().digest[:7], codex_core.offline.names.answer(bytes(12)))
+decide(Policy(), Request("read", "https://\u0130.example/", "s"), now=datetime.now(UTC))
 codex_core.errors.PolicyRefused(decide(Policy(), Request("read", "https://a.example/", "s"), now=datetime.now(UTC)))
 """
 SOCKETS = """
@@ -91,6 +93,50 @@ print(os.path.basename(os.path.dirname(source.here[3])), inner.__path__ == [f"{s
     done = run(code, str(tmp_path))
     assert done.stderr == ""
     assert done.stdout == "True ('own.source', 'own') what is new own.inner\n__pycache__ True\n"
+
+
+def test_a_package_without_source_is_held_too(tmp_path: Path) -> None:
+    package = tmp_path / "own/inner"
+    package.mkdir(parents=True)
+    (tmp_path / "own/__init__.py").write_text("")
+    (package / "__init__.py").write_text("from .deep import value\n")
+    (package / "deep.py").write_text("value = __package__\n")
+    for source in package.glob("*.py"):
+        py_compile.compile(str(source), cfile=str(source.with_suffix(".pyc")))
+        source.unlink()
+    code = """
+import shutil
+sys.path.insert(0, sys.argv[1])
+import own
+pinned.pin(["own.inner", "own.inner.deep"], sockets=False)
+shutil.rmtree(sys.argv[1] + "/own")
+from own import inner
+print(inner.value, inner.__path__ == [sys.argv[1] + "/own/inner"])
+"""
+    done = run("import shutil" + code, str(tmp_path))
+    assert (done.stdout, done.stderr) == ("own.inner True\n", "")
+
+
+def test_where_python_has_no_sha_256_of_its_own_it_is_openssl_s(tmp_path: Path) -> None:
+    code = """
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in {"_sha2", "_sha256"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+pinned.pin(sockets=False)
+from codex_core.digest import digest_bytes
+print(digest_bytes(b""))
+"""
+    done = run(code)
+    assert (done.stdout[:15], done.stderr) == ("sha256:e3b0c442", "")
+
+
+def test_a_module_beside_the_standard_library_s_is_not_taken_for_one_that_this_version_lacks(tmp_path: Path) -> None:
+    for name in ("_local", "_abc", "_colorize", "_opcode_metadata"):
+        (tmp_path / f"{name}.py").write_text("this is no Python")
+    done = run("sys.path.insert(0, sys.argv[1]); pinned.pin(sockets=True)", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_library_in_a_zip_file_is_held_too(tmp_path: Path) -> None:

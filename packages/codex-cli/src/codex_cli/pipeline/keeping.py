@@ -89,17 +89,17 @@ class StageKeeper:
             self._end_run()
             return
         try:
-            kind, *rest = json.loads(message)
-            if kind == START and len(descriptors) < _OF_START:
-                raise ValueError("a stage is started with its request, its ending, its end and its log")
-            request = json.loads(os.pread(descriptors[0], os.fstat(descriptors[0]).st_size, 0)) if kind == START else {}
-        except (ValueError, TypeError, IndexError, OSError):  # a plug-in has written here: then the run cannot go on
+            number, request, sent = _read_order(message, descriptors)
+        except (ValueError, TypeError, LookupError, OSError):  # a plug-in has written here: then the run cannot go on
             self._end_run()
+            number, request, sent = 0, None, 0
+        if request is not None:
+            self._start(request, number, *descriptors)
             return
-        if kind == START:
-            self._start(request, rest[0], *descriptors)
-        elif kind == SIGNAL and rest[0] in self._seals:
-            self._seals[rest[0]].signal(rest[1])
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if sent and number in self._seals:
+            self._seals[number].signal(sent)
 
     def _end_run(self) -> None:
         """Hear no more of the runner, and end its stages."""
@@ -220,6 +220,29 @@ def keeper_beside(file: Path, policy: Policy, *, required: str) -> Iterator[Star
     finally:
         ours.close()
         os.waitpid(pid, 0)
+
+
+def _read_order(
+    message: bytes, descriptors: Sequence[int]
+) -> tuple[int, dict[str, Any] | None, int]:  # Any: JSON of Starter.start
+    """The number of a stage, and what it is to be started by, or the signal that it is to get.
+
+    ValueError, TypeError or LookupError if that is not as Starter writes it.
+    """
+    kind, number, *rest = json.loads(message)
+    if not isinstance(number, int):
+        raise TypeError("stages have numbers")
+    if kind == SIGNAL:
+        (sent,) = rest
+        return number, None, sent if sent in signal.valid_signals() else 0
+    if kind != START or len(descriptors) < _OF_START:
+        raise ValueError("a stage is started with its request, its ending, its end and its log")
+    request = json.loads(os.pread(descriptors[0], os.fstat(descriptors[0]).st_size, 0))
+    environment = dict(request["environment"])
+    texts = [request["stage"], request["folder"], *request["writable"], *environment.keys(), *environment.values()]
+    if not all(isinstance(text, str) for text in (*texts, environment["TMPDIR"], request["command"] or "")):
+        raise TypeError("every member of a request is text")
+    return number, request, 0
 
 
 def _actor(request: Mapping[str, Any], files: Sequence[int]) -> str:  # Any: JSON of Starter.start

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from codex_core.errors import UrlError
-from codex_core.offline import linux, tunnel
+from codex_core.offline import linux, resolvers, tunnel
 from codex_core.offline.http_body import send_body
 from codex_core.offline.http_head import END, LONGEST, Head, Malformed, parse_head
 from codex_core.offline.upstream import Unreachable, connect_any, is_public, resolve
@@ -383,6 +383,7 @@ def run(
         signal.SIGUSR2,
     ):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the program
+    resolvers.keep_to_loaded()
     linux.close_all_but((0, 1, 2, pair.fileno(), over, *listeners))
     threading.stack_size(_STACK)
     pair.settimeout(None)

@@ -168,6 +168,18 @@ def close_all_but(kept: Iterable[int]) -> None:
         first = number + 1
 
 
+def look_up_hosts_by(services: Sequence[str]) -> None:
+    """Have this process look up hosts by ``services`` of nsswitch.conf(5), whatever that file says.
+
+    Nothing where the C library knows no such services.
+    """
+    try:
+        configure = _Function(dlsym(_library, "__nss_configure_lookup"))
+    except OSError:
+        return
+    configure(b"hosts", " ".join(services).encode())
+
+
 def filter_system_calls(code: bytes, seccomp: int) -> int:
     """Have the kernel judge the system calls of every thread by ``code``, an array of struct sock_filter: seccomp(2).
 

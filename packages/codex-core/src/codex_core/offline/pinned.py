@@ -11,6 +11,8 @@ import marshal
 import os
 import sys
 
+from codex_core.offline import resolvers
+
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,20 +20,19 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-_COMPILED = "_blake2 _datetime _json _opcode _sha2 _sha256 _typing fcntl math resource"
+_COMPILED = "_blake2 _datetime _json _opcode _sha2 _sha256 _typing fcntl math resource unicodedata"
 _OF_PYTHON = """
     _colorize _opcode_metadata _weakrefset ast collections collections.abc contextlib copy copyreg dataclasses datetime
-    dis encodings.ascii encodings.latin_1 encodings.utf_16_be enum fnmatch functools glob importlib importlib.machinery
-    inspect ipaddress json json.decoder json.encoder json.scanner keyword linecache ntpath opcode operator pathlib
-    pathlib._abc pathlib._local re re._casefix re._compiler re._constants re._parser reprlib token tokenize types typing
-    urllib urllib.parse warnings weakref
+    dis encodings.ascii encodings.idna encodings.latin_1 encodings.punycode encodings.utf_16_be enum fnmatch functools
+    glob importlib importlib.machinery inspect ipaddress json json.decoder json.encoder json.scanner keyword linecache
+    ntpath opcode operator pathlib pathlib._abc pathlib._local re re._casefix re._compiler re._constants re._parser
+    reprlib stringprep token tokenize types typing urllib urllib.parse warnings weakref
 """
 _OF_CORE = "_chain digest durable errors lazy ledger members policy rule_index sha256 urls"
-_COMPILED_OF_SOCKETS = "array unicodedata"
+_COMPILED_OF_SOCKETS = "array"
 _OF_SOCKETS = """
-    encodings.idna encodings.punycode selectors signal socket stringprep threading codex_core.offline.broker
-    codex_core.offline.guard codex_core.offline.http_body codex_core.offline.http_head codex_core.offline.tunnel
-    codex_core.offline.upstream
+    selectors signal socket threading codex_core.offline.broker codex_core.offline.guard codex_core.offline.http_body
+    codex_core.offline.http_head codex_core.offline.tunnel codex_core.offline.upstream
 """
 """What the keeper imports, and what besides where it needs sockets: of any version's standard library, packages before
 their modules. What is compiled cannot be held in memory, and is imported at once. A test tries that this is all."""
@@ -48,13 +49,23 @@ def pin(others: Iterable[str] = (), *, sockets: bool) -> None:
     for name in f"{_COMPILED} {_COMPILED_OF_SOCKETS if sockets else ''}".split():
         if name not in sys.modules:
             _import(name)
+    if not {"_sha2", "_sha256"} & sys.modules.keys():
+        _import("hashlib")  # as where Python was built without them
+    if sockets:
+        resolvers.load()
     of_core = [f"codex_core.{name}" for name in _OF_CORE.split()]
     for name in (*_OF_PYTHON.split(), *of_core, *(_OF_SOCKETS.split() if sockets else ()), *others):
         if name not in sys.modules:
             _finder.read(name)
-    _before[:] = sys.meta_path
-    of_interpreter = [finder for finder in _before if finder.__module__ == "_frozen_importlib"]  # built in, and frozen
-    sys.meta_path[:] = [*of_interpreter, _finder]
+    forbid()
+
+
+def forbid() -> None:
+    """From now on, import nothing in this process but what was read, which may be nothing."""
+    if _finder not in sys.meta_path:
+        _before[:] = sys.meta_path
+        of_interpreter = [finder for finder in _before if finder.__module__ == "_frozen_importlib"]
+        sys.meta_path[:] = [*of_interpreter, _finder]  # what is built in, and frozen
 
 
 def unpin() -> None:
@@ -79,29 +90,37 @@ class _Finder:
     def read(self, name: str) -> None:
         """Hold the module ``name``, if there is one."""
         package, _, last = name.rpartition(".")
+        folders: Sequence[str] | None = [os.path.dirname(os.__file__)]
         if package in self._specs:
             folders = self._specs[package].submodule_search_locations
         elif package:
             folders = getattr(sys.modules.get(package), "__path__", None)
-        else:
-            folders = [os.path.dirname(os.__file__)]
         for folder in folders or ():
             for path in (os.path.join(folder, f"{last}.py"), os.path.join(folder, last, "__init__.py")):
                 code = _read(path)
                 if code is not None:
-                    self._specs[name] = _spec(name, path, code)
+                    is_package = path.endswith("__init__.py")
+                    self._hold(name, path, code, [os.path.dirname(path)] if is_package else None)
                     return
-        self._search(name, folders)
+        if folders:
+            self._search(name, folders)
 
-    def _search(self, name: str, folders: Sequence[str] | None) -> None:
-        """Hold what lies elsewhere, as in a zip file."""
-        path = folders if "." in name else None
-        specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+    def _search(self, name: str, folders: Sequence[str]) -> None:
+        """Hold what has no source file there, as in a zip file."""
+        specs = (finder.find_spec(name, folders) for finder in sys.meta_path)
         spec = next((spec for spec in specs if spec is not None), None)
         find_code = getattr(spec and spec.loader, "get_code", None)
         if spec is not None and find_code is not None and spec.origin not in {"built-in", "frozen"}:
             code = find_code(name)
-            self._specs[name] = _spec(name, spec.origin or name, lambda: code)
+            self._hold(name, spec.origin or name, lambda: code, spec.submodule_search_locations)
+
+    def _hold(self, name: str, path: str, code: Callable[[], CodeType], folders: list[str] | None) -> None:
+        loader: Any = _Loader(code)  # Any: importlib.abc.Loader costs an import
+        spec: ModuleSpec = type(sys.__spec__)(name, loader, origin=path, is_package=folders is not None)
+        spec.has_location = True
+        if folders is not None:
+            spec.submodule_search_locations = folders
+        self._specs[name] = spec
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
         """The spec of ``name``, None if it was not read."""
@@ -120,16 +139,6 @@ class _Loader:
     def exec_module(self, module: ModuleType) -> None:
         """Fill it."""
         exec(self._code(), vars(module))
-
-
-def _spec(name: str, path: str, code: Callable[[], CodeType]) -> ModuleSpec:
-    of_package = os.path.basename(path) == "__init__.py"
-    loader: Any = _Loader(code)  # Any: importlib.abc.Loader costs an import
-    spec: ModuleSpec = type(sys.__spec__)(name, loader, origin=path, is_package=of_package)
-    spec.has_location = True
-    if of_package:
-        spec.submodule_search_locations = [os.path.dirname(path)]
-    return spec
 
 
 def _read(path: str) -> Callable[[], CodeType] | None:

@@ -43,7 +43,7 @@ def watch_over(pid: int, pair: _socket.socket, signals: Iterable[int], *, alone:
         _signal.signal(number, lambda *_: None)
     if not alone:
         _signal.signal(KEEPER_DIED, lambda *_: os._exit(_end_all()))
-    _signal.set_wakeup_fd(wake)
+    _signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGCHLD, *signals])  # whoever started Codex may block it
     status = _Watch(pid, pair, woken, group=group).status()
     if not alone:
@@ -98,7 +98,8 @@ class _Watch:
         except BlockingIOError:
             return  # it was read while an order was obeyed
         for number in received:
-            self._noted.setdefault(number, []).append(time.monotonic())
+            if number != _signal.SIGCHLD:
+                self._noted.setdefault(number, []).append(time.monotonic())
 
     def _obey(self) -> None:
         message = self._pair.recv(64).decode().split()

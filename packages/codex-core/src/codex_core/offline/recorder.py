@@ -275,7 +275,7 @@ def to_ledger(path: str, *, known: os.stat_result | None = None) -> Callable[[st
             from codex_core.errors import LedgerUnavailable
 
             raise LedgerUnavailable(
-                f"{path} was replaced while this ran", hint="a plug-in that the run loads has done that"
+                f"{path} was replaced while this ran", hint="a program, or a plug-in that the run loads, has done that"
             )
 
     from codex_core.offline.reporter import ADDRESS, Reporter

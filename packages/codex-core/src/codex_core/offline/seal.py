@@ -217,7 +217,11 @@ def _give_up(pair: _socket.socket, pid: int, descriptors: Sequence[int]) -> None
 
 
 def in_child(body: Callable[[], int], pair: _socket.socket | None = None) -> None:
-    """Run what a fork is for; it never returns into the code that forked it. A SealFault is told over ``pair``."""
+    """Run what a fork is for; it never returns into the code that forked it. A SealFault is told over ``pair``.
+
+    What else it raises is shown as Python shows it, which imports what it needs for that: nothing from a file that a
+    program may have written, since this process has pinned what it imports, or has become the program.
+    """
     status = 70
     try:
         status = body()
@@ -238,6 +242,7 @@ def _first(
     program: Program, level: Level, pair: _socket.socket, keeper: int, address: str, handlers: Mapping[int, object]
 ) -> int:
     """Leave the host's namespaces, show the keeper in, and fork the init."""
+    pinned.forbid()  # the program may write to the files, and make the init fail, which then shows how
     _die_with(keeper)
     if level.namespaces:
         sockets = mounts.host_sockets()

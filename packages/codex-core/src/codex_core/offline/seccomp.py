@@ -108,6 +108,7 @@ _JUDGED = {  # by their arguments
     "clone": (56, 220),
     "unshare": (272, 97),
     "clone3": (435, 435),
+    "prlimit64": (302, 261),
 }
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column of the tables, AUDIT_ARCH_
 _SECCOMP = (317, 277)
@@ -213,6 +214,7 @@ def _rules(families: frozenset[int]) -> dict[str, _Block]:
             *_no_bit_of(0xFFFFFFFF ^ _UNSHARED_FREELY, errno.EPERM),
             *_ALLOW,
         ),
+        "prlimit64": (*_argument(0), *_only((0,), errno.EPERM), *_ALLOW),  # others' limits, as those of the init
         "clone3": _refusal(errno.ENOSYS),  # its flags are in memory, out of a filter's sight; libraries then use clone
     }
 
