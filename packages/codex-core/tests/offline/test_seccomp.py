@@ -31,7 +31,16 @@ HEADERS = {
     "aarch64": (Path("/usr/include/asm-generic/unistd.h"),),
 }
 NUMBERS = {
-    "x86_64": {"getpid": 39, "socket": 41, "socketpair": 53, "ioctl": 16, "clone": 56, "unshare": 272, "clone3": 435},
+    "x86_64": {
+        "getpid": 39,
+        "socket": 41,
+        "socketpair": 53,
+        "ioctl": 16,
+        "clone": 56,
+        "unshare": 272,
+        "prlimit64": 302,
+        "clone3": 435,
+    },
     "aarch64": {
         "getpid": 172,
         "socket": 198,
@@ -39,6 +48,7 @@ NUMBERS = {
         "ioctl": 29,
         "clone": 220,
         "unshare": 97,
+        "prlimit64": 261,
         "clone3": 435,
     },
 }
@@ -123,6 +133,14 @@ def test_of_all_system_calls_exactly_these_are_judged(machine: str, level: str) 
     no_family = {"socket": "EAFNOSUPPORT", "socketpair": "EAFNOSUPPORT"}  # all arguments are 0 here
     expected = dict.fromkeys(refused, "EPERM") | no_family | {"clone3": "ENOSYS"}
     assert {name: answer for name, answer in answers.items() if answer != "allowed"} == expected
+
+
+@on_machines
+@at_levels
+def test_a_process_sets_the_limits_of_no_other(machine: str, level: str) -> None:
+    number = NUMBERS[machine]["prlimit64"]
+    own, high, others = (_judge(machine, number, who, level=level).answer for who in (0, HIGH, 1))
+    assert (own, high, others) == ("allowed", "allowed", "EPERM")
 
 
 @on_machines

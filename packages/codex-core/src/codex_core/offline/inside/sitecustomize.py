@@ -28,9 +28,11 @@ def _wait_for_sockets() -> None:
     lock = _thread.RLock()  # other threads wait until it is loaded; what its loading itself does is let through
     state: list[str] = []
 
-    def hook(event: str, args: object) -> None:
+    def hook(event: str, args: tuple[object, ...]) -> None:
         if "loaded" in state or not event.startswith("socket.") or event[7:] not in watched or sys.is_finalizing():
             return
+        if event.startswith("socket.send") and args[1] is None:
+            return  # it is connected, so a connect was judged, or none had to be
         with lock:
             if state:
                 return
