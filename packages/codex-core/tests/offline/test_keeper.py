@@ -30,6 +30,7 @@ from codex_core.offline.keeper import Keeper
 from codex_core.offline.levels import Level
 from codex_core.offline.mounts import View
 from codex_core.offline.probe import probe
+from codex_core.offline.reaper import watch_over
 from codex_core.offline.recorder import Recorder, to_ledger
 from codex_core.offline.reporter import Reporter
 from codex_core.offline.seal import Program
@@ -323,8 +324,6 @@ def test_queues_and_shared_memory_of_the_host_are_not_there() -> None:
 def test_nothing_is_imported_on_the_way_to_the_program(level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program could write to the files, and have what waits for it fail, whose last words import."""
     read, write = os.pipe()
-
-    watch_over = seal.watch_over
 
     def try_it(*words: Any, **more: Any) -> int:
         try:
