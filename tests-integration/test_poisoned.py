@@ -98,7 +98,8 @@ def port() -> Iterator[int]:
             self.end_headers()
             self.wfile.write(b"an answer")
 
-        def log_message(self, *words: object) -> None: ...
+        def log_message(self, *words: object) -> None:
+            return  # nothing is printed
 
     server = HTTPServer(("127.0.0.1", 0), Answer)
     threading.Thread(target=server.serve_forever).start()

@@ -134,7 +134,8 @@ class _Loader:
         self._code = code
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to Python to make an empty one."""
+        """Nothing, which leaves it to Python to make an empty one."""
+        return
 
     def exec_module(self, module: ModuleType) -> None:
         """Fill it."""
