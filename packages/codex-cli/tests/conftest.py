@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -25,6 +26,12 @@ Ended = tuple[int, str, str]
 """What a process left: its exit code, stdout and stderr, both whole."""
 
 Codex = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hang_up() -> None:
+    """Signals are as in a terminal, though whoever runs the tests may ignore this one (nohup), and so would commands."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
