@@ -131,7 +131,10 @@ def test_what_native_code_tried_is_told_where_the_stage_came_through_all_the_sam
     answer = codex("run", "--json", str(folder))
     (stage,) = answer.json["stages"]
     assert (answer.exit, stage["state"]) == (0, "ran")
-    assert "it looked up files.example, and a seal knows no name of a host that no rule names" in stage["why"]
+    assert (
+        "it looked up files.example, and a seal has only the names of hosts that a rule in force names exactly"
+        in stage["why"]
+    )
     assert [entry.kind for entry in ledger.read(folder / ".codex/ledger.ndjson")] == ["lookup"]
 
 

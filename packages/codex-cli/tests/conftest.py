@@ -30,7 +30,7 @@ Codex = Callable[..., Ended]
 
 @pytest.fixture(autouse=True, scope="session")
 def hang_up() -> None:
-    """Signals are as in a terminal, though whoever runs the tests may ignore this one (nohup), and so would commands."""
+    """Signals are as in a terminal: whoever runs the tests may ignore this one (nohup), and so would commands."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 

@@ -57,6 +57,38 @@ def test_a_stopped_command_stops_the_job_and_goes_on_in_the_foreground() -> None
         assert tty.status() == 0
 
 
+def test_a_job_that_was_stopped_for_long_goes_on_and_stays_so() -> None:
+    """What stopped it is over by then, for everybody who was told of it."""
+    with Terminal(OUTER) as tty:
+        tty.type("PS1='$ '\n")
+        for _ in range(4):
+            tty.type(COMMAND + " sh -c 'echo up; read line; echo got $line'\n")
+            tty.expect("\r\nup")
+            tty.type("\x1a")
+            tty.expect("Stopped")
+            time.sleep(1.3)
+            tty.type("fg\n")
+            tty.expect("fg\r\n.*sealed")
+            tty.type("words\n")
+            tty.expect("\r\ngot words")
+        tty.type("exit\n")
+        assert tty.status() == 0
+
+
+def test_an_interrupt_before_anything_has_started_ends_a_loop_too() -> None:
+    code = """
+import codex_cli.door as door
+def interrupted(*_):
+    raise KeyboardInterrupt
+door._answer = interrupted
+raise SystemExit(door.main())
+"""
+    with Terminal([sys.executable, "-c", code, "sealed", "--", "true"]) as tty:
+        assert tty.status() == -signal.SIGINT
+    with Terminal([sys.executable, "-c", code, "plan"]) as tty:
+        assert tty.status() == 130
+
+
 def test_a_shell_inside_has_job_control_and_gives_the_terminal_back() -> None:
     with Terminal(OUTER) as tty:
         tty.type("PS1='outer '\n")

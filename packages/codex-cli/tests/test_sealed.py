@@ -390,8 +390,9 @@ def test_a_name_that_native_code_looked_up_is_told_and_recorded(codex: Codex, tm
     status, out, err = codex("sealed", "--", "sh", "-c", looked, env=state)
     assert (status, out) == (3, "")
     assert err == (
-        "codex: the program looked up files.example and 1 other name, and a seal knows no name of a host that no rule"
-        " names; codex policy explain https://files.example/ --stage sealed shows a rule for it\n"
+        "codex: the program looked up files.example and 1 other name, and a seal has only the names of hosts that a"
+        " rule in force names exactly; codex policy explain https://files.example/ --stage sealed says what the policy"
+        " answers\n"
     )
     entries = list(ledger.read(tmp_path / "state/codex/ledger.ndjson"))
     assert [(entry.kind, entry.body["stage"], entry.body["name"]) for entry in entries] == [

@@ -33,6 +33,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         code = _answer(sys.argv[1:] if words is None else list(words), os.environ)
     except KeyboardInterrupt:
+        if words is None and sys.argv[1:2] == [SEALED]:
+            _die_of_interrupt()
         return 130
     except OSError as error:
         what = "" if error.filename is None else f"{error.filename}: "
@@ -41,6 +43,16 @@ def main(words: Sequence[str] | None = None) -> int:
     if words is None and sys.argv[1:2] == [SEALED]:
         os._exit(code)  # all is written; to take the interpreter down piece by piece costs as much as its start
     return code
+
+
+def _die_of_interrupt() -> None:
+    """End as a sealed command at a terminal does, so that a shell's loop ends too, where none has started yet."""
+    import _signal
+
+    from codex_core.offline import job
+
+    if job.is_foreground():
+        job.die_of(_signal.SIGINT)
 
 
 def _fix_hashes(words: Sequence[str]) -> None:

@@ -36,7 +36,9 @@ def describe_tries(names: Sequence[str], attempts: int | None, unreached: str | 
     told = []
     if names:
         others = f" and {len(names) - 1} other name{'s' if len(names) > 2 else ''}" if names[1:] else ""
-        told.append(f"looked up {names[0]}{others}, and a seal knows no name of a host that no rule names")
+        told.append(
+            f"looked up {names[0]}{others}, and a seal has only the names of hosts that a rule in force names exactly"
+        )
     if attempts:
         times = "once" if attempts == 1 else f"{attempts} times"
         told.append(f"tried {times} to reach a network, and there is none in a seal")
@@ -46,8 +48,8 @@ def describe_tries(names: Sequence[str], attempts: int | None, unreached: str | 
 
 
 def next_step(names: Sequence[str], stage: str) -> str | None:
-    """Where the rule is shown that would let ``stage`` go to what it looked up; None if it looked nothing up."""
-    return f"codex policy explain https://{names[0]}/ --stage {stage} shows a rule for it" if names else None
+    """What tells why ``stage`` may not go to what it looked up, or only by the proxy; None if it looked nothing up."""
+    return f"codex policy explain https://{names[0]}/ --stage {stage} says what the policy answers" if names else None
 
 
 def observe(seal: Seal) -> Observation:

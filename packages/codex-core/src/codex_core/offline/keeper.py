@@ -121,13 +121,20 @@ class Keeper:
         self.unwatch(self._woken)
 
     def _pass_on(self, main: Seal | None) -> None:
-        received = os.read(self._woken, 4096)
+        try:
+            received = os.read(self._woken, 4096)  # each byte is a signal (signal.set_wakeup_fd)
+        except BlockingIOError:
+            return  # they were passed on before this stopped
         if main is not None:
             for number in received:
                 main.signal(number)
 
     def stop(self, number: int, main: Seal) -> None:
-        """Stop as the program ``main`` did, by the signal ``number``, until somebody continues this process or it."""
+        """Stop as the program ``main`` did, by the signal ``number``, until somebody continues this process or it.
+
+        What this process has got itself is handed on before: afterwards it would seem to have come just then.
+        """
+        self._pass_on(main)
         if stop_until_heard(number, main.pair.fileno()):
             if is_foreground():
                 main.give_terminal()
