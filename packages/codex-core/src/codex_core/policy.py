@@ -54,6 +54,10 @@ class Rule:
             )
         object.__setattr__(self, "pattern", parse_pattern(self.url))
 
+    def holds(self, stage: str, today: date) -> bool:
+        """Whether it is for ``stage``, and has not expired on the day ``today`` in UTC."""
+        return (self.stages is None or stage in self.stages) and (self.expires is None or today <= self.expires)
+
     def to_json(self) -> dict[str, object]:
         """The rule as the policy's digest covers it."""
         return {
@@ -238,15 +242,10 @@ def _judge(policy: Policy, asked: _Asked, url: RequestUrl) -> Decision:
     return asked.answer("refuse", None, reason, _rule_to_paste(asked, url), where)
 
 
-def _holds(rule: Rule, asked: _Asked) -> bool:
-    in_time = rule.expires is None or asked.today <= rule.expires
-    return in_time and (rule.stages is None or asked.request.stage in rule.stages)
-
-
 def _allows(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
     verb, actor = asked.request.verb, asked.request.actor
     named = verb in rule.verbs or (verb == "connect" and actor == CONNECTOR)
-    return named and _holds(rule, asked) and _covers(rule, asked, url)
+    return named and rule.holds(asked.request.stage, asked.today) and _covers(rule, asked, url)
 
 
 def _covers(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
@@ -256,8 +255,12 @@ def _covers(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
 
 def _denies(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
     if asked.request.verb == "connect":
-        return _holds(rule, asked)
-    return asked.request.verb in rule.verbs and _holds(rule, asked) and rule.pattern.touches_path(url)
+        return rule.holds(asked.request.stage, asked.today)
+    return (
+        asked.request.verb in rule.verbs
+        and rule.holds(asked.request.stage, asked.today)
+        and rule.pattern.touches_path(url)
+    )
 
 
 def _read_as(url: RequestUrl) -> str:

@@ -410,7 +410,7 @@ def test_every_thread_is_judged(guard: Guard, recorded: Recorded) -> None:
 
 PREFIX = """
 import builtins, ctypes, os, socket, sys, threading
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from codex_core.errors import CodexError, PolicyRefused
 from codex_core.offline.guard import install
 from codex_core.policy import Policy

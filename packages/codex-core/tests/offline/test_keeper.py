@@ -345,7 +345,7 @@ def test_nothing_is_imported_on_the_way_to_the_program(level: Level, monkeypatch
 
 
 def test_the_limits_of_another_process_are_out_of_reach() -> None:
-    def lower() -> object:
+    def ask() -> object:
         found = []
         for pid in (1, os.getpid()):
             try:
@@ -356,7 +356,7 @@ def test_the_limits_of_another_process_are_out_of_reach() -> None:
 
     for level in (levels.KERNEL, levels.NOSOCKET):
         with keeping(level) as keeper:
-            assert heard(keeper, lower) == [False, False, True]
+            assert heard(keeper, ask) == [False, False, True]
 
 
 def test_a_small_dev_and_a_sys_that_nobody_writes_to() -> None:

@@ -25,6 +25,7 @@ print(socket.getaddrinfo("127.0.0.1", 80)[0][4][0], socket.getaddrinfo("localhos
         ("hosts: files nothere [NOTFOUND=return] dns # mdns4\n", ["files", "dns"]),
         ("passwd: nothere\nhosts:\tfiles\n", ["files"]),
         ("passwd: files\n", ["files", "dns"]),
+        ("hosts: nothere\n", ["files", "dns"]),
         ("hosts: ../files [!UNAVAIL=return]\n", ["files", "dns"]),
     ],
 )

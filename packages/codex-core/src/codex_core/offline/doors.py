@@ -70,11 +70,7 @@ def openings_for(policy: Policy, stage: str, today: date, *, actor: str = PROGRA
 def _rules_for(policy: Policy, stage: str, today: date) -> list[Rule]:
     """The rules that may allow something to ``stage`` today."""
     rules = (rule for layer in policy.layers for rule in layer.allow)
-    return [
-        rule
-        for rule in rules
-        if (rule.stages is None or stage in rule.stages) and (rule.expires is None or today <= rule.expires)
-    ]
+    return [rule for rule in rules if rule.holds(stage, today)]
 
 
 def _doors(rules: Sequence[Rule]) -> list[Door]:

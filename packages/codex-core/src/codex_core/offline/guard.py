@@ -139,12 +139,7 @@ class Guard:
         rules = (rule for layer in self.policy.layers for rule in layer.allow)
         plain = [rule for rule in rules if rule.pattern.scheme == "http" and rule.pattern.host == name]
         today = self.now().astimezone(UTC).date()
-        return any(
-            (rule.stages is None or self.stage in rule.stages)
-            and (rule.expires is None or today <= rule.expires)
-            and (port is None or rule.pattern.port == port)
-            for rule in plain
-        )
+        return any(rule.holds(self.stage, today) and port in {None, rule.pattern.port} for rule in plain)
 
     def _ports(self, port: object) -> list[int]:
         """The port that a look-up names; where it names none, any that some rule lets connect to, 443 first."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
-_COMPILED = "_blake2 _datetime _json _opcode _sha2 _sha256 _typing fcntl math resource unicodedata"
+_COMPILED = "_datetime _json _opcode _sha2 _sha256 _typing fcntl math resource unicodedata"
 _OF_PYTHON = """
     _colorize _opcode_metadata _weakrefset ast collections collections.abc contextlib copy copyreg dataclasses datetime
     dis encodings.ascii encodings.idna encodings.latin_1 encodings.punycode encodings.utf_16_be enum fnmatch functools

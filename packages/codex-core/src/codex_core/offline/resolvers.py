@@ -19,7 +19,7 @@ _loaded: list[str] = []
 def load() -> None:
     """Load what nsswitch.conf(5) names for hosts, and what look-ups load besides."""
     names = _sources() or _BUILT_IN
-    _loaded[:] = [name for name in names if _load(f"libnss_{name}.so.2") or name in _BUILT_IN]
+    _loaded[:] = [name for name in names if _load(f"libnss_{name}.so.2") or name in _BUILT_IN] or _BUILT_IN
     for library in ("libresolv.so.2", "libgcc_s.so.1"):
         _load(library)
 
