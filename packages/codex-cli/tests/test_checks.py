@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_cli import checks
+from codex_cli import checks, index_cache
 from codex_cli.sealed_project import SealedProject
 from codex_core.policy import Policy
 
@@ -57,20 +57,29 @@ def test_a_file_that_has_changed_is_read_again(project: Path, environ: dict[str,
 @pytest.mark.parametrize("text", ["[]", '[{"allow": [], "deny": [], "locked": false, "origin": "x"}]'])
 def test_what_files_allow_no_note_takes_away(project: Path, environ: dict[str, str], text: str) -> None:
     (project / "codex.toml").write_text(f'[pipeline]\nname = "p"\n{ALLOW}')
-    policy_of(project, environ)
+    files = [str(project / "codex.toml")]
+    checks.remember(files, environ, text)
     assert not note_of(project, environ).exists()
-    checks.remember([str(project / "codex.toml")], environ, text)
+    note = checks._digest(checks._read(files)) + text.encode()
+    index_cache.replace_trusted(environ, str(note_of(project, environ)), note)
     made = SealedProject(str(project), "", environ)
     assert made.openings("sealed") is not None
     assert made.policy().layers[0].allow[0].id == "never"
 
 
-@pytest.mark.parametrize("text", ["[" * 200_000, '[{"a', '{"a": 1}', "[1]", '[{"allow": []}]', "\udc80"])
+@pytest.mark.parametrize("text", ["[" * 200_000, '[{"a', '{"a": 1}', "[1]", '[{"allow": []}]'])
 def test_a_note_that_a_program_wrote_says_nothing(project: Path, environ: dict[str, str], text: str) -> None:
     policy_of(project, environ)
     note = note_of(project, environ)
-    note.write_bytes(note.read_bytes()[:32] + text.encode("utf-8", "surrogateescape"))
-    assert policy_of(project, environ).layers in {(), policy_of(project, {**environ, "XDG_CACHE_HOME": ""}).layers}
+    note.write_bytes(note.read_bytes()[:32] + text.encode())
+    assert policy_of(project, environ) == Policy()
+
+
+@pytest.mark.parametrize("data", [b"", b"short", bytes(32) + b"[]"])
+def test_a_note_of_other_files_is_none(project: Path, environ: dict[str, str], data: bytes) -> None:
+    read = policy_of(project, environ)
+    note_of(project, environ).write_bytes(data)
+    assert policy_of(project, environ) == read != Policy()
 
 
 def test_a_note_gives_nothing(project: Path, environ: dict[str, str]) -> None:
@@ -84,4 +93,18 @@ def test_a_note_of_any_size_is_no_burden(project: Path, environ: dict[str, str])
     policy_of(project, environ)
     with open(note_of(project, environ), "r+b") as note:
         note.truncate(2**40)
-    assert not policy_of(project, environ).layers or policy_of(project, environ).layers[0].deny
+    assert policy_of(project, environ) == Policy()  # a terabyte is not read
+
+
+def test_what_would_be_read_in_part_is_not_noted(project: Path, environ: dict[str, str]) -> None:
+    denies = "".join(DENY.replace("never", f"n{number}-{'x' * 1200}") for number in range(1000))
+    (project / "codex.toml").write_text(f'[pipeline]\nname = "p"\n{denies}')
+    assert len(policy_of(project, environ).layers[0].deny) == 1000
+    assert not note_of(project, environ).exists()
+    assert len(policy_of(project, environ).layers[0].deny) == 1000
+
+
+def test_files_that_hold_the_word_are_read_each_time(project: Path, environ: dict[str, str]) -> None:
+    (project / "codex.toml").write_text(f'[pipeline]\nname = "p"\n# nothing is allowed\n{DENY}')
+    assert policy_of(project, environ).layers[0].deny
+    assert not note_of(project, environ).exists()

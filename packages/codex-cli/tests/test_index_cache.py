@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_cli import index_cache
+from codex_cli.command_list import COMMANDS
+from codex_cli.user_folders import cache_folder
 
 ROWS = [("store ls", "List objects.", "codex_connectors.commands:app"), ("run", "Run it.", "codex_cli.commands:app")]
 LATER = time.time_ns() + 3600 * 10**9
@@ -67,8 +69,8 @@ def test_a_file_that_names_another_module_is_none_and_none_is_made(environ: dict
     assert not file.exists()
 
 
-def test_the_sealed_command_is_among_ours(environ: dict[str, str]) -> None:
-    rows = [*ROWS, ("sealed", "Run it.", "codex_cli.sealed:main")]
+def test_our_own_commands_are_kept(environ: dict[str, str]) -> None:
+    rows = [(command.name, command.summary, command.app) for command in COMMANDS.leaves]
     index_cache.write_cache(environ, index_cache.cache_key(), rows, [], now_ns=LATER)
     assert index_cache.read_cache(environ) == rows
 
@@ -168,13 +170,12 @@ def test_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_into_a_folder_that_others_may_write_to(environ: dict[str, str]) -> None:
-    folder = Path(index_cache.cache_folder(environ))
+    folder = Path(cache_folder(environ))
     folder.mkdir(parents=True)
     folder.chmod(0o777)
     assert not keep(environ).exists()
 
 
-def test_relative_cache_home_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert index_cache.cache_folder({"XDG_CACHE_HOME": "here"}) == "/home/someone/.cache/codex"
-    assert index_cache.cache_folder({}) == "/home/someone/.cache/codex"
+def test_relative_cache_home_counts_as_none() -> None:
+    assert cache_folder({"XDG_CACHE_HOME": "here", "HOME": "/home/someone"}) == "/home/someone/.cache/codex"
+    assert cache_folder({"HOME": "/home/someone"}) == "/home/someone/.cache/codex"

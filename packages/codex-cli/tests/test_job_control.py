@@ -43,16 +43,10 @@ def test_ctrl_c_ends_the_command_and_the_status_says_so(mark: Mark) -> None:
 def test_a_stopped_command_stops_the_job_and_goes_on_in_the_foreground() -> None:
     with Terminal(OUTER) as tty:
         tty.type("PS1='$ '\n")
-        tty.type(COMMAND + " sh -c 'echo up; read line; echo got $line'\n")
-        tty.expect("\r\nup")
-        tty.type("\x1a")
-        tty.expect("Stopped")
+        tty.stop_a_reader()
         tty.type("jobs\n")
         tty.expect(r"\[1\]\+\s+Stopped")
-        tty.type("fg\n")
-        tty.expect("fg\r\n.*sealed")
-        tty.type("words\n")
-        tty.expect("\r\ngot words")
+        tty.answer_in_foreground()
         tty.type("exit\n")
         assert tty.status() == 0
 
@@ -62,15 +56,9 @@ def test_a_job_that_was_stopped_for_long_goes_on_and_stays_so() -> None:
     with Terminal(OUTER) as tty:
         tty.type("PS1='$ '\n")
         for _ in range(4):
-            tty.type(COMMAND + " sh -c 'echo up; read line; echo got $line'\n")
-            tty.expect("\r\nup")
-            tty.type("\x1a")
-            tty.expect("Stopped")
+            tty.stop_a_reader()
             time.sleep(1.3)
-            tty.type("fg\n")
-            tty.expect("fg\r\n.*sealed")
-            tty.type("words\n")
-            tty.expect("\r\ngot words")
+            tty.answer_in_foreground()
         tty.type("exit\n")
         assert tty.status() == 0
 
@@ -284,6 +272,20 @@ class Terminal:
             assert time.monotonic() < deadline, f"no {pattern!r} in {self.text!r}"
             self._read(0.1)
         self._from = found.end()
+
+    def stop_a_reader(self) -> None:
+        """Start a sealed command that waits for a line, and stop it."""
+        self.type(COMMAND + " sh -c 'echo up; read line; echo got $line'\n")
+        self.expect("\r\nup")
+        self.type("\x1a")
+        self.expect("Stopped")
+
+    def answer_in_foreground(self) -> None:
+        """Bring it back, and give it the line."""
+        self.type("fg\n")
+        self.expect("fg\r\n.*sealed")
+        self.type("words\n")
+        self.expect("\r\ngot words")
 
     def wait_until_stopped(self) -> None:
         """Ask the shell until a job is stopped, which it tells of only when it has something to do."""

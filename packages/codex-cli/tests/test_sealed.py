@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from codex_cli.user_state import user_ledger
+from codex_cli.user_folders import user_ledger
 from codex_core import ledger
 
 if TYPE_CHECKING:

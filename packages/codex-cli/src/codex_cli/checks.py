@@ -12,6 +12,7 @@ import os
 
 from codex_cli import index_cache
 from codex_cli.__about__ import __version__
+from codex_cli.user_folders import cache_folder
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def noted(files: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """What was noted of just these files, with the bytes that they have now; None if nothing was."""
     try:
         contents = _read(files)
-        if any(b"allow" in content for content in contents) or index_cache.fault_of(index_cache.cache_folder(environ)):
+        if _may_allow(contents) or index_cache.fault_of(cache_folder(environ)):
             return None
         data, digest = index_cache.read_trusted(_note(files, environ)), _digest(contents)
         return data[len(digest) :].decode() if data.startswith(digest) else None
@@ -31,17 +32,21 @@ def noted(files: Sequence[str], environ: Mapping[str, str]) -> str | None:
 
 
 def remember(files: Sequence[str], environ: Mapping[str, str], text: str) -> None:
-    """Note ``text`` of these files; without a word where that cannot be done."""
+    """Note ``text`` of these files, if it may be believed; without a word where that cannot be done."""
     try:
-        index_cache.replace_trusted(environ, _note(files, environ), _digest(_read(files)) + text.encode())
+        contents = _read(files)
+        if not _may_allow(contents):
+            index_cache.replace_trusted(environ, _note(files, environ), _digest(contents) + text.encode())
     except (OSError, ValueError):
         return
 
 
 def _note(files: Sequence[str], environ: Mapping[str, str]) -> str:
-    return os.path.join(
-        index_cache.cache_folder(environ), f"checked-{_hash(os.fsencode(chr(0).join(files))).hex()[:32]}"
-    )
+    return os.path.join(cache_folder(environ), f"checked-{_hash(os.fsencode(chr(0).join(files))).hex()[:32]}")
+
+
+def _may_allow(contents: Sequence[bytes]) -> bool:
+    return any(b"allow" in content for content in contents)
 
 
 def _read(files: Sequence[str]) -> list[bytes]:

@@ -309,7 +309,7 @@ def _known_heads(path: Path) -> dict[int, tuple[str, str]]:
 def _ledger_path(file: Path | None) -> Path:
     """The ledger to read: a FILE must be there, and so must the user's own; a project may have none yet."""
     from codex_cli.pipeline.state import StateFolder
-    from codex_cli.user_state import user_ledger
+    from codex_cli.user_folders import user_ledger
     from codex_core.project import find_pipeline_file
 
     if file is not None and not file.exists():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from codex_cli import index_cache, siblings
 from codex_cli.origins import find_origins, module_file
+from codex_cli.user_folders import cache_folder
 from codex_core.errors import ConfigError
 from codex_core.exchange import swap
 from codex_core.install import install_line
@@ -156,7 +157,7 @@ def check_plugins() -> Iterator[Check]:
 
 def check_cache(environ: Mapping[str, str]) -> Check:
     """Whether the command index can be kept; without it every start looks for plug-ins anew."""
-    folder = index_cache.cache_folder(environ)
+    folder = cache_folder(environ)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103 -- a str, as the front door has it
         fault = index_cache.fault_of(folder) or _write_fault(Path(folder))

@@ -1,9 +1,10 @@
 """The cached command index: one small text file for each Python prefix, in ``$XDG_CACHE_HOME/codex``.
 
 The file names modules to import. So it is read only where nobody but the user who runs this could have written it, and
-believed only where it names a ``commands`` module of ours: a program inside a seal may be able to write it, and every
-other module would do as it likes. A file that is foreign, stale or damaged is as good as none, and so is a folder that
-cannot be written to. Its lines:
+believed only where it names ``commands`` modules of packages whose names begin as ours do: a program inside a seal may
+be able to write it, and every other module would do as it likes. Plug-ins with other names are looked for at each
+start. A file that is foreign, stale or damaged is as good as none, and so is a folder that cannot be written to. Its
+lines:
 
     codex-commands 1 1.0.0                       the key: codex's version, Python's version and prefix, and each folder
     '3.11.7 (main, ...)' '/opt/venv'             of sys.path with its time of change in nanoseconds
@@ -12,7 +13,7 @@ cannot be written to. Its lines:
     command <TAB> store ls <TAB> List ... <TAB> codex_connectors.commands:app
     1234567890                                   the CRC-32 of all lines above
 """
-# ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH111, PTH116, PTH117, PTH118
+# ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH116, PTH118
 # because importing pathlib costs more than all that the front door does
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import stat
 import sys
 
 from codex_cli.__about__ import __version__
+from codex_cli.user_folders import cache_folder
 
 TYPE_CHECKING = False  # importing typing costs as much again; type checkers know the name
 if TYPE_CHECKING:
@@ -34,12 +36,6 @@ SETTLED_NS = 2_000_000_000
 
 LARGEST = 1 << 20
 SEALED_APP = "codex_cli.sealed:main"
-
-
-def cache_folder(environ: Mapping[str, str]) -> str:
-    """``$XDG_CACHE_HOME/codex``; a relative value counts as none, as the XDG base directory specification says."""
-    base = environ.get("XDG_CACHE_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "codex")
 
 
 def cache_file(environ: Mapping[str, str]) -> str:
@@ -146,9 +142,12 @@ def _settled(key: str, sources: list[tuple[str, str, str]], now_ns: int) -> bool
 
 
 def replace_trusted(environ: Mapping[str, str], path: str, data: bytes) -> None:
-    """Have ``data`` in the file ``path`` of the cache folder, readable by this user alone; OSError if it cannot be."""
+    """Have ``data`` in the file ``path`` of the cache folder, readable by this user alone; OSError if it cannot be.
+
+    Nothing where the folder cannot be trusted, or there is more than would be read.
+    """
     os.makedirs(cache_folder(environ), mode=0o700, exist_ok=True)
-    if fault_of(cache_folder(environ)):
+    if fault_of(cache_folder(environ)) or len(data) > LARGEST:
         return
     new = f"{path}.{os.getpid()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC

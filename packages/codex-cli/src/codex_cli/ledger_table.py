@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("entry", "time (UTC)", "verdict", "verb", "stage", "rule", "url")
 _VERDICTS = {"grant": "allow", "lookup": "refuse", "unrouted": "refuse"}
-"""What is said of entries that are no Decisions: traffic was allowed, a name that was looked up was not
-known, and a packet had no route."""
+"""What is said of entries that are no Decisions: traffic was allowed, a name that was looked up was not known, and a
+packet had no route."""
 
 
 def describe_entries(entries: Sequence[LedgerEntry]) -> str:

@@ -18,7 +18,7 @@ BOLD_RED, BOLD, PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
 
 
 def write_out(text: str) -> None:
-    """Write ``text`` and a newline to stdout: quiet where its reader has gone, OSError where else it cannot be."""
+    """Write ``text`` and a newline to stdout: quiet where its reader has gone, else OSError, which says what failed."""
     encoding = sys.stdout.encoding
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
@@ -26,7 +26,7 @@ def write_out(text: str) -> None:
         discard_stdout()
     except OSError as error:
         discard_stdout()
-        raise OSError(error.errno, error.strerror, "cannot write to stdout") from error
+        raise OSError(error.errno, f"cannot write to stdout: {error.strerror}") from error
 
 
 def discard_stdout() -> None:

@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 
-from codex_cli.user_state import LEDGER, user_ledger
+from codex_cli.user_folders import LEDGER, user_ledger
 from codex_core.policy_files import policy_files
 
 TYPE_CHECKING = False  # this stands on the start path of a sealed command, and importing typing costs as much as it
@@ -40,12 +40,11 @@ class SealedProject:
         self.kept = [folder, *filter(None, [root]), sys.prefix, sys.base_prefix, os.path.dirname(__file__)]
         protected = [path for path in self._files if os.path.isfile(path)]  # a pipe, as of <(...), has been read
         self.read_only = [*protected, *filter(None, [state])]
-        if state is None or os.path.dirname(self.ledger) != state:
+        if os.path.dirname(self.ledger) != state:
             self.read_only.append(self.ledger)
         runs = [os.path.join(state, "runs")] if state else []
         self.writable = [path for path in runs if os.path.isdir(path)]
         _check_links([project, *filter(None, [state]), self.ledger])
-        self.ledger = os.path.join(os.path.realpath(os.path.dirname(self.ledger)), LEDGER)
         if self._files:
             self._read(environ)
         _make_ledger(self.ledger)
@@ -111,9 +110,11 @@ def _check_links(paths: Sequence[str]) -> None:
 
 
 def _place_of_ledger(state: str | None, environ: Mapping[str, str]) -> str:
+    """Where it lies by its real path: a link above it could be moved away and back."""
     if state is not None and os.access(state if os.path.exists(state) else os.path.dirname(state), os.W_OK):
         return os.path.join(state, LEDGER)
-    return user_ledger(environ)
+    folder, name = os.path.split(user_ledger(environ))
+    return os.path.join(os.path.realpath(folder), name)
 
 
 def _make_ledger(path: str) -> None:

@@ -90,7 +90,7 @@ class StageKeeper:
             return
         try:
             number, request, sent = _read_order(message, descriptors)
-        except (ValueError, TypeError, LookupError, OSError):  # a plug-in has written here: then the run cannot go on
+        except (ValueError, TypeError, LookupError, OSError, RecursionError):  # a plug-in has written here: it ends
             self._end_run()
             number, request, sent = 0, None, 0
         if request is not None:
@@ -227,7 +227,7 @@ def _read_order(
 ) -> tuple[int, dict[str, Any] | None, int]:  # Any: JSON of Starter.start
     """The number of a stage, and what it is to be started by, or the signal that it is to get.
 
-    ValueError, TypeError or LookupError if that is not as Starter writes it.
+    ValueError, TypeError, LookupError or RecursionError if that is not as Starter writes it.
     """
     kind, number, *rest = json.loads(message)
     if not isinstance(number, int):
@@ -351,7 +351,7 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
 
 
 def _pin() -> None:
-    pinned.pin(("codex_cli.explanation", "codex_cli.output"), sockets=True)
+    pinned.pin(sockets=True)  # what is needed of this package has long been imported
 
 
 def _prepare(file: Path, state: StateFolder) -> int:

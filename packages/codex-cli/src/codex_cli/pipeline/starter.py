@@ -37,9 +37,8 @@ class Ending:
 
     ``status`` is its wait status, None if it was never started; ``problem`` is what kept it from starting, or what
     ended it, where that was not the stage itself. ``decisions`` are all that it reported, each once, and
-    ``last_refusal`` is the last refusal among them; ``names`` were looked up in vain, and
-    ``unreached`` says why what was allowed could not be reached. The other members are those of an
-    Attestation.
+    ``last_refusal`` is the last refusal among them; ``names`` were looked up in vain, and ``unreached`` says why what
+    was allowed could not be reached. The other members are those of an Attestation.
     """
 
     status: int | None

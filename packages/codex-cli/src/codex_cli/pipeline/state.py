@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from codex_cli.user_folders import LEDGER
 from codex_core.durable import sync_folder
 from codex_core.errors import StorageError
 
@@ -27,7 +28,7 @@ class StateFolder:
     @property
     def ledger(self) -> Path:
         """The ledger of this project's decisions."""
-        return self.path / "ledger.ndjson"
+        return self.path / LEDGER
 
     @property
     def lock(self) -> Path:
@@ -64,7 +65,7 @@ class StateFolder:
 
         A link among them is refused: what is cleaned here must not be somebody else's.
         """
-        for name in ("", "records", "logs", "staging", "runs", "lock", "ledger.ndjson"):
+        for name in ("", "records", "logs", "staging", "runs", "lock", LEDGER):
             if (self.path / name).is_symlink():
                 hint = "remove the link: the state folder and what is in it are never links"
                 raise StorageError(f"{self.path / name} is a link", hint=hint)
