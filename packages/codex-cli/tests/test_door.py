@@ -16,7 +16,7 @@ import pytest
 
 import codex_cli
 import codex_core
-from codex_cli import siblings
+from codex_cli import door, siblings
 from codex_cli.commands_index import load_index
 
 Codex = Callable[..., tuple[int, str, str]]
@@ -171,6 +171,26 @@ def test_module_is_the_same_command() -> None:
     by_module = subprocess.run([sys.executable, "-m", "codex_cli", *words], capture_output=True, text=True, check=True)
     by_script = subprocess.run([str(script), *words], capture_output=True, text=True, check=True)
     assert by_module.stdout == by_script.stdout
+
+
+def test_an_interrupt_while_a_run_starts_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "codex.toml").write_text('[stages.a]\ncommand = "true"\n')
+    program = """
+import os, signal, sys
+from codex_cli import door
+exec_ = os.execve
+def execve(*call):
+    os.kill(os.getpid(), signal.SIGINT)
+    exec_(*call)
+os.execve = execve
+sys.argv = ["codex", "run"]
+sys.exit(door.main())
+"""
+    environ = {name: value for name, value in os.environ.items() if name != door.HASH_SEED}
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, told.stdout, told.stderr) == (130, "", "codex: interrupted\n")
 
 
 def test_reader_that_leaves_is_no_error(tmp_path: Path) -> None:

@@ -65,13 +65,18 @@ def outcome(call: Callable[[], Reply], environ: Mapping[str, str]) -> Reply:
     except CodexError as error:
         return _from_codex_error(error)
     except KeyboardInterrupt:
-        return _failure(130, Problem("interrupted", "interrupted"))
+        return interrupted()
     except BrokenPipeError as error:
         return Reply({}, exit=1) if _reader_has_gone() else _from_os_error(error)
     except OSError as error:
         return _from_os_error(error)
     except Exception as error:  # noqa: BLE001 -- whatever a plug-in raises, the answer keeps its form
-        return _from_fault(error, environ)
+        return interrupted() if isinstance(error.__cause__, KeyboardInterrupt) else _from_fault(error, environ)
+
+
+def interrupted() -> Reply:
+    """The answer of a command that was interrupted before it had one."""
+    return _failure(130, Problem("interrupted", "interrupted"))
 
 
 @contextmanager

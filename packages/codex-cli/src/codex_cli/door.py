@@ -28,20 +28,26 @@ SEALED = "sealed"
 def main(words: Sequence[str] | None = None) -> int:
     """Answer the command line ``words`` (default: the process's own); returns the exit code."""
     _open_closed_streams()
-    if words is None and sys.argv[1:2] == [RUN]:
-        _fix_hashes(sys.argv[1:])
+    command = sys.argv[1:2] if words is None else []
     try:
+        if command == [RUN]:
+            _fix_hashes(sys.argv[1:])
         code = _answer(sys.argv[1:] if words is None else list(words), os.environ)
     except KeyboardInterrupt:
-        if words is None and sys.argv[1:2] == [SEALED]:
+        if command == [SEALED]:
             _die_of_interrupt()
-        return 130
+        from codex_cli.output import write_note
+
+        write_note("codex: interrupted")
+        code = 130
     except OSError as error:
         what = "" if error.filename is None else f"{error.filename}: "
         print(f"codex: {what}{error.strerror or error}", file=sys.stderr)
-        return 1
-    if words is None and sys.argv[1:2] == [SEALED]:
-        os._exit(code)  # all is written; to take the interpreter down piece by piece costs as much as its start
+        code = 1
+    if command in ([SEALED], [RUN]):
+        # All is written. To take the interpreter down piece by piece costs as much as its start, and if an interrupt
+        # came meanwhile, or had come in certain places before, it would die of that.
+        os._exit(code)
     return code
 
 
@@ -56,10 +62,17 @@ def _die_of_interrupt() -> None:
 
 
 def _fix_hashes(words: Sequence[str]) -> None:
-    """Start again as a Python whose string hashes do not change from run to run: stages are forked from it."""
+    """Start again as a Python whose string hashes do not change from run to run: stages are forked from it.
+
+    An interrupt that comes while that starts is held back until it gets here: before, it would show a traceback.
+    """
+    import _signal
+
     if os.environ.get(HASH_SEED) != "0" and sys.executable:
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGINT])
         again = [sys.executable, "-P", "-m", "codex_cli", *words]
         os.execve(sys.executable, again, {**os.environ, HASH_SEED: "0"})
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGINT])
 
 
 def _open_closed_streams() -> None:

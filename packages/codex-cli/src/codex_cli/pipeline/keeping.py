@@ -11,9 +11,9 @@ import socket
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from codex_cli.answers import outcome
+from codex_cli.answers import interrupted, outcome
 from codex_cli.pipeline.job import actor_of, private_copy, uses_of
 from codex_cli.pipeline.stage_process import run_forked
 from codex_cli.pipeline.starter import SIGNAL, START, Ending, Starter, signal_name, write_ending
@@ -305,13 +305,19 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
     answer, pid = os.memfd_create("answer"), os.getpid()
     endings: list[int] = []
 
+    def end_interrupted(*_: object) -> NoReturn:
+        # No exception: one raised where a plug-in is loaded may be swallowed, and at a terminal a second one comes.
+        os.pwrite(answer, _reply_bytes(interrupted()), 0)
+        os._exit(0)
+
     def runner() -> int:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, end_interrupted)
         starter = Starter(theirs, level=os.environ[LEVEL], pid=pid)
         reporter = Reporter(os.environ[ADDRESS])
         guard.install(policy, stage="cli", actor="runner", record=reporter.record, now=lambda: datetime.now(UTC))
         reply = outcome(lambda: call(starter), os.environ)
         reporter.flush()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.pwrite(answer, _reply_bytes(reply), 0)
         return 0
 
@@ -399,6 +405,8 @@ def _read_reply(data: bytes) -> Reply:
 
 def _killed(status: int) -> Reply:
     code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGINT:  # it came before the runner had begun
+        return interrupted()
     how = f"was ended by {signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
     problem = Problem("run.killed", f"the runner {how}, and every stage with it", "run again: nothing needs unlocking")
     return Reply({"stages": []}, exit=128 - code if code < 0 else 1, errors=(problem,))
