@@ -702,7 +702,8 @@ SPELLED = [
     ("GET", "https://127.0.0.1:{port}/open/weights", 400),
     ("GET", "file:///etc/passwd", 400),
     ("GET", "http://", 403),
-    ("TRACE", "http://127.0.0.1:{port}/open/weights", 400),
+    ("TRACE", "http://127.0.0.1:{port}/open/weights", 403),
+    ("PROPFIND", "http://127.0.0.1:{port}/open/weights", 403),
     ("DELETE", "http://127.0.0.1:{port}/open/weights", 403),
     ("CONNECT", "127.0.0.1:{port}", 403),
     ("CONNECT", "127.0.0.1", 400),
@@ -775,19 +776,25 @@ def test_no_second_request_is_smuggled_past_the_policy(where: str, plain: Server
     assert not [asked for asked in plain.asked if "closed" in asked]
 
 
-def test_behind_a_door_no_other_host_can_be_named(plain: Server, sealed: Sealed, rules: str) -> None:
+def test_behind_a_door_no_other_host_can_be_named(plain: Server, sealed: Sealed, rules: str, folder: Path) -> None:
     lines = [
         f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"
         for target, host in [
             ("/open/weights", "other.example"),
             ("/open/weights", f"other.example:{plain.port}"),
             ("/open/weights", f"127.0.0.1:{plain.port + 1}"),
+            ("/open/weights", f"localhost:{plain.port}"),
+            ("/open/weights", f"127.0.0.1:{plain.port}/"),
             (f"http://other.example:{plain.port}/open/weights", f"127.0.0.1:{plain.port}"),
             ("*", f"127.0.0.1:{plain.port}"),
         ]
     ]
-    assert [answer[:12] for answer in send(sealed, rules, "door", plain.port, lines)] == ["HTTP/1.1 400"] * 5
+    answers = send(sealed, rules, "door", plain.port, lines)
+    assert [answer[9:12] for answer in answers] == ["403", "403", "403", "403", "400", "400", "400"]
     assert plain.asked == []
+    asked = entries(folder, "decision")[3]
+    assert asked["url"] == f"http://localhost:{plain.port}/open/weights"
+    assert f'url = "http://localhost:{plain.port}/open/weights"' in str(asked["remedy"])
 
 
 CROWD = """

@@ -82,19 +82,50 @@ def test_policy_explain_says_which_rule_allows(codex: Codex, project: Path) -> N
 
 
 def test_policy_explain_ends_with_77_and_a_rule_to_paste(codex: Codex, project: Path) -> None:
-    code, out, err = codex("policy", "explain", URL, "--verb", "write", "--stage", "train", cwd=project)
+    code, out, err = codex("policy", "explain", URL, "--verb", "write", cwd=project)
     assert (code, err) == (77, "")
     assert out == (
-        f"refused: no rule allows write of {URL} for stage 'train'; rule 'models' allows only read\n"
+        f"refused: no rule allows write of {URL} for stage 'cli'; rule 'models' allows only read\n"
         "this rule in codex.toml would allow it:\n"
         "\n"
         "[[policy.allow]]\n"
         'id = "models-example-443"\n'
         f'url = "{URL}"\n'
         'verbs = ["write"]\n'
-        'stages = ["train"]\n'
+        'stages = ["cli"]\n'
         'reason = "why this endpoint is needed"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "note"),
+    [
+        (
+            ("https://models.example/x/%2e%2e/a",),
+            0,
+            (
+                "the proxy in a seal does not take this spelling: the path of 'https://models.example/x/%2e%2e/a' has"
+                " dot segments; a program asks for https://models.example:443/a"
+            ),
+        ),
+        (
+            (URL, "--stage", "hello"),
+            0,
+            (
+                "that is for what checks a read itself, as the stages of codex-connectors do; any other program hides it"
+                " in TLS, and needs a rule with the verb connect: codex policy explain https://models.example:443/"
+                " --verb connect --stage hello"
+            ),
+        ),
+        ((URL, "--verb", "connect", "--stage", "helo"), 77, "there is no stage 'helo' here; did you mean 'hello'?"),
+    ],
+)
+def test_policy_explain_says_where_a_program_gets_another_answer(
+    codex: Codex, project: Path, words: tuple[str, ...], code: int, note: str
+) -> None:
+    done, out, err = codex("policy", "explain", *words, cwd=project)
+    assert (done, out.splitlines()[-1], err) == (code, note, "")
+    assert json.loads(codex("policy", "explain", *words, "--json", cwd=project)[1])["notes"] == [note]
 
 
 def test_policy_explain_works_without_a_project_and_allows_nothing(codex: Codex) -> None:

@@ -90,6 +90,20 @@ def test_show_lists_each_rule_with_its_origin(codex: Codex, project: Path) -> No
     assert out.endswith("no deny does, and each locked file allows it too\n")
 
 
+def test_show_points_at_a_stage_that_is_misspelt(codex: Codex, tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(
+        "".join(
+            f'[[policy.deny]]\nid = "{name}"\nurl = "https://a.example:443/**"\nverbs = ["read"]\nstages = ["{stage}"]\n'
+            for name, stage in [("a", "seald"), ("b", "sealed"), ("c", "of-another-project")]
+        )
+    )
+    code, out, _ = codex("policy", "show", "--policy", "site.toml", cwd=tmp_path)
+    assert code == 0
+    assert out.splitlines()[5:] == [
+        "rule 'a' is for the stage 'seald', which is not here; did you mean 'sealed'?",
+    ]
+
+
 def test_show_as_json_has_the_digest_of_the_policy(codex: Codex, project: Path) -> None:
     _, out, _ = codex("policy", "show", "--json", cwd=project)
     answer = json.loads(out)

@@ -51,7 +51,7 @@ def test_folder_that_is_given_relative_is_searched_upwards_too(tmp_path: Path, m
     assert find_pipeline_file(type(tmp_path)()) == tmp_path / "codex.toml"
 
 
-def test_project_is_policy_stores_and_targets_alone(tmp_path: Path) -> None:
+def test_project_is_policy_stores_and_targets_and_the_names_of_the_stages(tmp_path: Path) -> None:
     (tmp_path / "my project").mkdir()
     file = tmp_path / "my project" / "codex.toml"
     file.write_text(FILE)
@@ -61,6 +61,7 @@ def test_project_is_policy_stores_and_targets_alone(tmp_path: Path) -> None:
         Policy((Layer("codex.toml", (Rule("a", "https://h.example:443/**", ("read",)),)),)),
         {"models": StoreConfig("models", (file.parent / "mirror").as_uri())},
         {"here": TargetConfig("here", "dir", "file:served")},
+        ("train",),
     )
     assert read_project(file, {}) == expected
     assert nearest_project(file.parent, {}) == expected

@@ -187,24 +187,32 @@ def explain(
 ) -> Reply:
     """Say whether a request may go out, by which rule, and why; exit 77 if not. Nothing is sent."""
     from codex_cli.explanation import describe_decision
+    from codex_cli.policy_notes import note_answer
     from codex_core.policy import VERBS, Request, decide
 
     if verb not in VERBS:
         raise UsageError(f"there is no verb {verb!r}", hint=f"use one of {', '.join(VERBS)}")
     request = Request(verb, url, stage)
     project = nearest_project(Path.cwd(), os.environ, policy_file=policy)
-    decision = decide(project.policy, request, now=datetime.now(UTC))
-    return Reply({"decision": decision.to_json()}, describe_decision(decision), 0 if decision.allowed else 77)
+    now = datetime.now(UTC)
+    decision = decide(project.policy, request, now=now)
+    notes = note_answer(project.policy, request, decision, project.stages, now)
+    text = "\n".join([describe_decision(decision), *notes])
+    return Reply({"decision": decision.to_json(), "notes": notes}, text, 0 if decision.allowed else 77)
 
 
 @policy_app.command("show")
 def policy_show(policy: PolicyFile = "", json: Json = False) -> Reply:
     """List the rules that judge here, in their order, each with the file that it is from."""
+    from codex_cli.policy_notes import note_stages
     from codex_cli.policy_table import describe_policy, shown_rules
 
-    read = nearest_project(Path.cwd(), os.environ, policy_file=policy).policy
+    project = nearest_project(Path.cwd(), os.environ, policy_file=policy)
+    read = project.policy
     rules = [rule.to_json() for rule in shown_rules(read)]
-    return Reply({"policy": read.digest, "rules": rules}, describe_policy(read, today=datetime.now(UTC).date()))
+    notes = list(note_stages(read, project.stages))
+    text = "\n".join([describe_policy(read, today=datetime.now(UTC).date()), *notes])
+    return Reply({"policy": read.digest, "rules": rules, "notes": notes}, text)
 
 
 @policy_app.command("test")

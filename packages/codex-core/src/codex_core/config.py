@@ -16,12 +16,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from codex_core.errors import ConfigError, Problem
 from codex_core.fallbacks import check_fallbacks
-from codex_core.policy import Layer, Rule, Verb
+from codex_core.policy import OWN_STAGES, Layer, Rule, Verb
 from codex_core.status import TargetConfig, TargetKind
 from codex_core.storage import StoreConfig
 from codex_core.store_urls import ENDPOINT_SCHEMES, STORE_SCHEMES, absolute_store_url, check_http_url
 from codex_core.urls import parse_pattern
-from codex_core.wording import describe, shown
+from codex_core.wording import describe, did_you_mean, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,7 +75,8 @@ def named_tables(source: TomlSource, key: str) -> tuple[dict[str, Table], list[P
 
 def read_layer(source: TomlSource) -> tuple[Layer, list[Problem]]:
     """The policy of a pipeline file: its rules, in their order."""
-    return _read_layer(source, _PolicyTable)
+    layer, problems = _read_layer(source, _PolicyTable)
+    return layer, problems + _foreign_stages(source)
 
 
 def read_policy_file(source: TomlSource) -> tuple[Layer, list[Problem]]:
@@ -96,8 +97,7 @@ def _read_layer(source: TomlSource, model: type[_PolicyRules]) -> tuple[Layer, l
     places: dict[str, KeyPath] = {}  # of each id
     for kind, index, rule in _raw_rules(data):
         at, name = ("policy", kind, index), rule.get("id") if isinstance(rule, dict) else None
-        where = f"rule {name!r}" if isinstance(name, str) else f"{kind} rule {index + 1}"
-        checked, mistakes = check_table(_RuleTable, rule, source, at, where)
+        checked, mistakes = check_table(_RuleTable, rule, source, at, _called(kind, index, rule))
         problems += mistakes
         if checked:
             rules[kind] = (*rules[kind], checked.rule())
@@ -106,6 +106,28 @@ def _read_layer(source: TomlSource, model: type[_PolicyRules]) -> tuple[Layer, l
             hint = f"give it another: the rule on line {first} has this one"
             problems.append(source.problem((*at, "id"), f"two rules have the id {name!r}", hint))
     return Layer(source.name, rules["allow"], rules["deny"], bool(table and table.locked)), problems
+
+
+def _foreign_stages(source: TomlSource) -> list[Problem]:
+    """A rule for a stage that is not there would never hold: most likely the stage's name is misspelt.
+
+    Where there are no stages at all, only what is like a name of Codex is one.
+    """
+    stages = source.data.get("stages")
+    known = [*(stages if isinstance(stages, dict) else ()), *OWN_STAGES]
+    problems = []
+    for kind, index, rule in _raw_rules(source.data.get("policy", {})):
+        named = rule.get("stages") if isinstance(rule, dict) else None
+        for at, name in enumerate(named if isinstance(named, list) else ()):
+            if isinstance(name, str) and name not in known and (stages or did_you_mean(name, known)):
+                message = f"{_called(kind, index, rule)} is for the stage {name!r}, which is not there"
+                problems.append(source.problem(("policy", kind, index, "stages", at), message, nearest(name, known)))
+    return problems
+
+
+def _called(kind: str, index: int, rule: object) -> str:
+    name = rule.get("id") if isinstance(rule, dict) else None
+    return f"rule {name!r}" if isinstance(name, str) else f"{kind} rule {index + 1}"
 
 
 def read_stores(source: TomlSource, folder: Path) -> tuple[dict[str, StoreConfig], list[Problem]]:

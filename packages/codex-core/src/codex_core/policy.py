@@ -132,6 +132,10 @@ class Policy:
 
 PROGRAM = "program"
 """The actor that checks nothing itself, as one does that was not written for Codex."""
+CLI = "cli"
+"""On whose behalf a command asks that runs no stage."""
+OWN_STAGES = (CLI, "sealed")
+"""What no stage of a pipeline may be called; a program that ``codex sealed`` runs asks as the second."""
 CONNECTOR = "connector"
 """The actor whose code checks verb and path itself before it connects: a built-in connector stage, or codex store."""
 

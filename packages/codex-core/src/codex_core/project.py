@@ -22,13 +22,17 @@ PIPELINE_FILE = "codex.toml"
 
 @dataclass(frozen=True)
 class Project:
-    """``file`` is the pipeline file, None where there is none; ``root`` is its folder. Both are absolute."""
+    """``file`` is the pipeline file, None where there is none; ``root`` is its folder. Both are absolute.
+
+    ``stages`` are the names in it, whether each is that of a stage without a mistake or not.
+    """
 
     file: Path | None
     root: Path
     policy: Policy = field(default_factory=Policy)
     stores: Mapping[str, StoreConfig] = field(default_factory=dict)
     targets: Mapping[str, TargetConfig] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
 
 
 def find_pipeline_file(start: Path) -> Path | None:
@@ -53,7 +57,9 @@ def read_project(file: Path, environ: Mapping[str, str], *, policy_file: str = "
     stores, store_problems = read_stores(source, file.parent)
     targets, target_problems = read_targets(source)
     raise_problems([*problems, *store_problems, *target_problems])
-    return Project(file, file.parent, Policy(layers), stores, targets)
+    tables = source.data.get("stages")
+    stages = tuple(tables) if isinstance(tables, dict) else ()
+    return Project(file, file.parent, Policy(layers), stores, targets, stages)
 
 
 def nearest_project(start: Path, environ: Mapping[str, str], *, policy_file: str = "") -> Project:

@@ -115,6 +115,28 @@ def redacted(text: str) -> str:
     return f"{scheme}{host}{slash}{path}"
 
 
+def respelled(url: RequestUrl, text: str) -> str | None:
+    """Why ``text``, which means ``url``, may mean something else to a server: what is wrong with it; None if nothing.
+
+    ``url`` has lost dot segments, or its address was spelled oddly. What merely judges takes them; what sends does not.
+    """
+    authority, path = split_url(text)
+    if path.partition("?")[0].count("/") != url.path.count("/"):
+        return f"the path of {redacted(text)!r} has dot segments"
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    if url.address is not None and authority.lower().removesuffix(f":{url.port}") != host:
+        return f"{authority!r} is an odd spelling of {url.host}"
+    return None
+
+
+def split_url(text: str) -> tuple[str, str]:
+    """The authority of a URL, and what follows it, which begins with a slash."""
+    rest = text.partition("://")[2]
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    path = rest[end:]
+    return rest[:end], path if path.startswith("/") else f"/{path}"
+
+
 def canonical_url(text: str) -> str:
     """``scheme://host:port/path`` for any spelling of a request's URL; UrlError if it has none."""
     return str(parse_url(text))

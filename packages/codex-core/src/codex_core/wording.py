@@ -81,6 +81,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean {close[0]!r}?" if close else None
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """A hint with the nearest of ``known``, or with all of them; None if there are none."""
+    names = sorted(known)
+    return did_you_mean(word, names) or (f"there is {', '.join(names[:12])}" if names else None)
+
+
 def shown(value: object) -> str:
     """``value`` as its TOML would show it, shortened; a list and a table by their kind."""
     if isinstance(value, dict):

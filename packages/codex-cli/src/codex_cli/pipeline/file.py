@@ -15,19 +15,18 @@ from codex_cli.pipeline.paths import path_mistake
 from codex_cli.pipeline.uses import function_file, is_function, load_plug_in
 from codex_core.digest import canonical_json
 from codex_core.errors import CodexError, ConfigError, DigestError, UsageError
-from codex_core.policy import Policy
+from codex_core.policy import OWN_STAGES, Policy
 from codex_core.project import find_pipeline_file
 from codex_core.stage import ShapedStage, TargetReader
 from codex_core.storage import PLACE_SCHEME, parse_place
 from codex_core.toml import read_toml
-from codex_core.wording import did_you_mean
+from codex_core.wording import did_you_mean, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from codex_cli.pipeline.config import StageTable
     from codex_core.errors import Problem
-    from codex_core.policy import Layer
     from codex_core.stage import Stage
     from codex_core.status import TargetConfig
     from codex_core.toml import TomlSource
@@ -94,7 +93,6 @@ class _Reader:
         self.targets = None if mistakes else targets
         self.problems += mistakes
         stages = self._stages()
-        self._check_rule_stages(layer)
         raise_problems(self.problems)
         return Pipeline(
             file=self.file,
@@ -144,6 +142,9 @@ class _Reader:
         from codex_core.config import named_tables
 
         tables = self._take(named_tables(self.source, "stages"))
+        for name in tables.keys() & set(OWN_STAGES):
+            message = f"a stage may not be called {name!r}: Codex itself asks the policy by that name"
+            self._add(("stages", name), message, "give it another name")
         stages = {name: self._stage(name, data) for name, data in tables.items()}
         self._check_outputs(stages)
         return self._in_running_order(stages)
@@ -305,23 +306,6 @@ class _Reader:
                     near = did_you_mean(path, [*made, *here])
                     hint = near or "put it there, or name it among the outputs of a stage"
                     self._add(("stages", stage.name, "inputs", index), message, hint)
-
-    def _check_rule_stages(self, layer: Layer) -> None:
-        """A rule for a stage that is not there would never hold: most likely the stage's name is misspelt."""
-        known = {*self._tables("stages"), "cli", "sealed"}
-        for effect, rules in (("allow", layer.allow), ("deny", layer.deny)):
-            for rule in rules:
-                for name in sorted(set(rule.stages or ()) - known):
-                    tables = self.source.data["policy"][effect]
-                    index = next(at for at, one in enumerate(tables) if isinstance(one, dict) and one["id"] == rule.id)
-                    message = f"rule {rule.id!r} is for the stage {name!r}, which is not there"
-                    self._add(("policy", effect, index, "stages"), message, nearest(name, known))
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """A hint with the nearest of ``known``, or with all of them; None if there are none."""
-    names = sorted(known)
-    return did_you_mean(word, names) or (f"there is {', '.join(names[:12])}" if names else None)
 
 
 def _shown(file: Path) -> str:

@@ -30,7 +30,7 @@ from codex_core.offline.http_body import send_body
 from codex_core.offline.http_head import END, LONGEST, Head, Malformed, parse_head
 from codex_core.offline.upstream import Unreachable, connect_any, is_public, resolve
 from codex_core.policy import Decision, Request, decide
-from codex_core.urls import DEFAULT_PORTS, parse_url, redacted
+from codex_core.urls import DEFAULT_PORTS, parse_url, redacted, respelled, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -194,7 +194,7 @@ class Broker:
         host, colon, port = head.target.rpartition(":")
         if not colon or not host or not port.isdigit() or set(host) & set("/@?#"):
             raise Malformed("CONNECT takes HOST:PORT")
-        url = self._parse("connect", f"https://{head.target}/", head.target)
+        url = self._parse("connect", f"https://{head.target}/")
         if any(rule.pattern.scheme == "http" for rule in self._covering(replace(url, scheme="http"))):
             reason = f"{url.host}:{url.port} is granted as http, where a tunnel would hide verb and path"
             remedy = f"ask for http://{_bracketed(url.host)}:{url.port}/ at the proxy, without CONNECT"
@@ -207,50 +207,41 @@ class Broker:
 
     def _forward(self, connection: socket.socket, head: Head, rest: bytes, door: Door | None) -> None:
         """A plain HTTP request: at the proxy with its whole URL, behind a door with its path."""
+        text = _whole_url(head, door)
         verb = _VERBS.get(head.method)
+        url = self._parse(verb or "write", text)
         if verb is None:
-            raise Malformed(f"a policy has no verb for the method {head.method}")
-        if door is None:
-            text = head.target
-            if not text.lower().startswith("http://"):
-                raise Malformed("a request to a proxy has a whole http:// URL; https is asked for by CONNECT")
-        else:
-            if not head.target.startswith("/"):
-                raise Malformed("a request behind a door begins with its path")
-            text = f"http://{_bracketed(self._host_behind(door, head))}:{door.port}{head.target}"
-        authority, path = _split(text)
-        url = self._parse(verb, text, authority)
+            reason = f"a policy has no verb for the method {head.method}"
+            self._refuse("write", str(url), reason, f"the methods are {', '.join(_VERBS)}")
+        if door is not None and (url.host not in door.hosts or url.port != door.port):
+            self._refuse_behind(door, verb, url)
         way = self._reach(verb, url)
         port = "" if url.port == DEFAULT_PORTS["http"] else f":{url.port}"
         with self._counting(way):
             if head.expects_continue:
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            way.send(head.forwarded(path, f"{_bracketed(url.host)}{port}"))
+            way.send(head.forwarded(split_url(text)[1], f"{_bracketed(url.host)}{port}"))
             send_body(connection, way.send, head, rest)
             way.join(connection, both=False)
 
-    def _host_behind(self, door: Door, head: Head) -> str:
-        """The host that a request means behind a door: one that is not served there would be answered by another."""
-        try:
-            named = parse_url(f"http://{head.host or ''}/")
-        except UrlError as error:
-            raise Malformed(f"its Host field names no host: {error.message}") from error
-        if named.host not in door.hosts or named.port != door.port:
-            served = " and ".join(f"{host}:{door.port}" for host in door.hosts)
-            raise Malformed(f"its Host field names {named.host}:{named.port}, and {served} is served here")
-        return named.host
+    def _refuse_behind(self, door: Door, verb: Verb, url: RequestUrl) -> NoReturn:
+        """Refuse what the Host field of a request means, which is not served behind this door: others would answer."""
+        decision = self._decide(verb, str(url))
+        if not decision.allowed:
+            self._record(decision)
+            raise Refused(decision)
+        served = " and ".join(f"{host}:{door.port}" for host in door.hosts)
+        self._refuse(verb, str(url), f"{served} is served here, and no other host", "ask for it at the proxy")
 
-    def _parse(self, verb: Verb, text: str, authority: str) -> RequestUrl:
+    def _parse(self, verb: Verb, text: str) -> RequestUrl:
         """The one meaning of ``text``; what is spelled so that others may read it differently is refused."""
         try:
             url = parse_url(text)
         except UrlError as error:
             self._refuse(verb, redacted(text), error.message, error.hint)
-        if _split(text)[1].partition("?")[0].count("/") != url.path.count("/"):
-            self._refuse(verb, str(url), f"the path of {redacted(text)!r} has dot segments", f"ask for {url}")
-        host = authority.lower().removesuffix(f":{url.port}")
-        if url.address is not None and host != _bracketed(url.host):
-            self._refuse(verb, str(url), f"{authority!r} is an odd spelling of {url.host}", f"ask for {url}")
+        fault = respelled(url, text)
+        if fault is not None:
+            self._refuse(verb, str(url), fault, f"ask for {url}")
         return url
 
     def _reach(self, verb: Verb, *urls: RequestUrl) -> Way:
@@ -403,6 +394,19 @@ def _capacity(listeners: int) -> int:
     return max(min((wanted - listeners - _OF_BROKER) // _OF_CONNECTION, _MOST_CONNECTIONS), 1)
 
 
+def _whole_url(head: Head, door: Door | None) -> str:
+    """The URL of a request as it was written: all of it at the proxy, its host and its path behind a door."""
+    if door is None:
+        if not head.target.lower().startswith("http://"):
+            raise Malformed("a request to a proxy has a whole http:// URL; https is asked for by CONNECT")
+        return head.target
+    if not head.target.startswith("/"):
+        raise Malformed("a request behind a door begins with its path")
+    if not head.host or set(head.host) & set("/@?#"):
+        raise Malformed("its Host field names no host")
+    return f"http://{head.host}{head.target}"
+
+
 def _read_head(connection: socket.socket) -> tuple[Head, bytes]:
     """The head of a request, and what came after it; Malformed if it does not come in time."""
     data = bytearray()
@@ -456,11 +460,3 @@ def _reset(connection: socket.socket) -> None:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _split(text: str) -> tuple[str, str]:
-    """The authority of a URL, and what follows it, which begins with a slash."""
-    rest = text.partition("://")[2]
-    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
-    path = rest[end:]
-    return rest[:end], path if path.startswith("/") else f"/{path}"
