@@ -334,7 +334,7 @@ def test_every_byte_that_arrives_is_counted(sealed: Sealed, folder: Path) -> Non
                     connection.settimeout(20)
                     while data := connection.recv(65536):
                         got.extend(data)
-                        if got.endswith(b"\r\n\r\n"):
+                        if got.endswith(b"\r\n\r\n") and b"PUT" not in got:
                             connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
                             break
 
@@ -371,11 +371,35 @@ def test_what_is_allowed_and_cannot_be_reached_is_explained(sealed: Sealed) -> N
         assert done.stderr == f"codex: the program was allowed to go somewhere, but {why}\n"
 
 
-@pytest.mark.parametrize("more", ["expires = 2020-01-31", 'stages = ["cli"]'])
-def test_an_expired_rule_and_another_stage_s_open_nothing(more: str, plain: Server, sealed: Sealed) -> None:
-    rules = rule(f"http://127.0.0.1:{plain.port}/**", "read", more=more)
-    assert sealed(rules, "curl", "-sS", f"http://127.0.0.1:{plain.port}/open/weights").returncode == 7
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [("expires = 2020-01-31", "expired on 2020-01-31"), ('stages = ["cli"]', "is only for cli")],
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_an_expired_rule_and_another_stage_s_open_nothing(
+    more: str, why: str, host: str, plain: Server, sealed: Sealed, folder: Path
+) -> None:
+    rules = rule(f"http://{host}:{plain.port}/**", "read", name="hub", more=more)
+    done = sealed(rules, "curl", "-s4", f"http://{host}:{plain.port}/open/weights")
+    assert done.returncode == 7
     assert plain.asked == []
+    told = f"{host}:{plain.port} of the host is not opened: rule 'hub' {why}"
+    assert done.stderr == f"codex: the program knocked once in vain at its own loopback, where {told}\n"
+    assert entries(folder, "unopened") == [{"stage": "sealed", "times": 1, "of": [told]}]
+
+
+def test_a_loopback_that_no_rule_names_is_the_program_s_own_affair(plain: Server, sealed: Sealed, folder: Path) -> None:
+    rules = rule(f"http://127.0.0.1:{plain.port}/**", "read")
+    done = sealed(rules, "curl", "-s", f"http://127.0.0.1:{plain.port + 1}/")
+    assert (done.returncode, done.stderr) == (7, "")
+    assert entries(folder, "unopened") == []
+
+
+def test_a_rule_for_many_hosts_sends_who_goes_around_the_proxy_there(sealed: Sealed) -> None:
+    done = sealed(
+        rule("http://198.51.100.0/24:80/**", "read", name="lan"), "curl", "-s", "--noproxy", "*", "http://198.51.100.7/"
+    )
+    assert "it gets to what rule 'lan' covers by the proxy alone, which http_proxy names" in done.stderr
 
 
 def test_a_tunnel_to_what_is_granted_as_http_is_refused(plain: Server, sealed: Sealed) -> None:

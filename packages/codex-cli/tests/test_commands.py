@@ -112,8 +112,8 @@ def test_policy_explain_ends_with_77_and_a_rule_to_paste(codex: Codex, project: 
             (URL, "--stage", "hello"),
             0,
             (
-                "that is for what checks a read itself, as the stages of codex-connectors do; any other program hides it"
-                " in TLS, and needs a rule with the verb connect: codex policy explain https://models.example:443/"
+                "that is for what checks a read itself, as the stages of codex-connectors do; any other program hides"
+                " it in TLS, and needs a rule with the verb connect: codex policy explain https://models.example:443/"
                 " --verb connect --stage hello"
             ),
         ),

@@ -93,13 +93,14 @@ def test_show_lists_each_rule_with_its_origin(codex: Codex, project: Path) -> No
 def test_show_points_at_a_stage_that_is_misspelt(codex: Codex, tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(
         "".join(
-            f'[[policy.deny]]\nid = "{name}"\nurl = "https://a.example:443/**"\nverbs = ["read"]\nstages = ["{stage}"]\n'
+            f'[[policy.deny]]\nid = "{name}"\nurl = "https://a.example:443/**"\nverbs = ["read"]\n'
+            f'stages = ["{stage}"]\n'
             for name, stage in [("a", "seald"), ("b", "sealed"), ("c", "of-another-project")]
         )
     )
     code, out, _ = codex("policy", "show", "--policy", "site.toml", cwd=tmp_path)
     assert code == 0
-    assert out.splitlines()[5:] == [
+    assert out.splitlines()[6:] == [
         "rule 'a' is for the stage 'seald', which is not here; did you mean 'sealed'?",
     ]
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from codex_core.ledger import LedgerEntry
 
 _HEADINGS = ("entry", "time (UTC)", "verdict", "verb", "stage", "rule", "url")
-_VERDICTS = {"grant": "allow", "lookup": "refuse", "unrouted": "refuse"}
-"""What is said of entries that are no Decisions: traffic was allowed, a name that was looked up was not known, and a
-packet had no route."""
+_VERDICTS = {"grant": "allow", "lookup": "refuse", "unrouted": "refuse", "unopened": "refuse"}
+"""What is said of entries that are no Decisions: traffic was allowed, a name that was looked up was not known, a
+packet had no route, and a connection to the program's own loopback was not taken, where a rule names the host's."""
 
 
 def describe_entries(entries: Sequence[LedgerEntry]) -> str:
@@ -66,7 +66,7 @@ def _host(entry: LedgerEntry) -> str:
 def _row(entry: LedgerEntry) -> tuple[str, ...]:
     head = (str(entry.seq), entry.at.replace("T", " ").partition(".")[0])
     body = entry.body
-    if entry.kind not in {"decision", "repeated", "grant", "lookup", "unrouted"}:
+    if entry.kind not in {"decision", "repeated", "grant", "lookup", "unrouted", "unopened"}:
         return (*head, f"{entry.kind} {canonical_json(body).decode()}")
     where = body.get("url") or body.get("origin") or body.get("name")
     cells = (_verdict(entry), body.get("verb"), body.get("stage"), body.get("rule"), where)
@@ -83,6 +83,9 @@ def _amount(entry: LedgerEntry) -> str:
         return f"  {body.get('times')} more times"
     if entry.kind == "unrouted":
         return f"  {body.get('times')} packet{'' if body.get('times') == 1 else 's'} without a route"
+    if entry.kind == "unopened":
+        times = f"{body.get('times')} connection{'' if body.get('times') == 1 else 's'}"
+        return f"  {times} to its own loopback: {_printable('; '.join(map(str, body.get('of') or ()))[:200])}"
     return "  looked up" if entry.kind == "lookup" else ""
 
 

@@ -101,7 +101,8 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
 
     folder = _folder()
     project = SealedProject(folder, options.policy, environ)
-    recorder = Recorder(STAGE, project.policy, to_ledger(project.ledger, known=os.stat(project.ledger)))
+    append = to_ledger(project.ledger, known=os.stat(project.ledger))
+    recorder = Recorder(STAGE, project.policy, append, project.unopened(STAGE))
     endings: list[tuple[int, Observation]] = []
     openings = project.openings(STAGE)
     sockets = openings is not None or ADDRESS in environ
@@ -205,7 +206,7 @@ def _explain(recorder: Recorder, attempts: int | None, environ: Mapping[str, str
         count = "a request was" if recorder.refused == 1 else f"{recorder.refused} requests were"
         write_note(f"codex: {count} refused while this ran; the last:")
         write_problems(PolicyRefused(recorder.last_refusal).problems, environ)
-    elif tries := describe_tries(list(recorder.names), attempts, recorder.unreached):
+    elif tries := describe_tries(list(recorder.names), attempts, recorder.unreached, recorder.unopened):
         step = next_step(list(recorder.names), STAGE)
         write_note(f"codex: the program {tries}" + (f"; {step}" if step else ""))
 

@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # this stands on the start path of a sealed command, and 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from codex_core.offline.doors import Unopened
     from codex_core.offline.openings import Openings
     from codex_core.policy import Policy
 
@@ -72,6 +73,16 @@ class SealedProject:
         from codex_core.offline.doors import openings_for
 
         return openings_for(self.policy(), stage, datetime.now(UTC).date())
+
+    def unopened(self, stage: str) -> Unopened | None:
+        """What the rules name and ``openings`` does not lead to; None if there is no allow."""
+        if not self._allows:
+            return None
+        from datetime import UTC, datetime
+
+        from codex_core.offline.doors import unopened_for
+
+        return unopened_for(self.policy(), stage, datetime.now(UTC).date())
 
     def policy(self) -> Policy:
         """The policy of these files, read when it is first asked for."""

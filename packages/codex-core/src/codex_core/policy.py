@@ -58,6 +58,12 @@ class Rule:
         """Whether it is for ``stage``, and has not expired on the day ``today`` in UTC."""
         return (self.stages is None or stage in self.stages) and (self.expires is None or today <= self.expires)
 
+    def absence(self, stage: str, today: date) -> str | None:
+        """Why it is not in force for ``stage`` on the day ``today`` in UTC, to go on after the rule; None if it is."""
+        if self.expires is not None and today > self.expires:
+            return f"expired on {self.expires.isoformat()}"
+        return f"is only for {', '.join(self.stages or ())}" if not self.holds(stage, today) else None
+
     def to_json(self) -> dict[str, object]:
         """The rule as the policy's digest covers it."""
         return {
@@ -282,11 +288,9 @@ def _near_miss(policy: Policy, asked: _Asked, url: RequestUrl) -> str:
     for rule in chain.from_iterable(layer.allows.covering(url) for layer in policy.layers):
         if not _covers(rule, asked, url):
             continue
-        if rule.expires is not None and asked.today > rule.expires:
-            return f"; rule {rule.id!r} expired on {rule.expires.isoformat()}"
         if asked.request.verb not in rule.verbs:
             return f"; rule {rule.id!r} allows only {', '.join(rule.verbs)}"
-        return f"; rule {rule.id!r} is only for {', '.join(rule.stages or ())}"
+        return f"; rule {rule.id!r} {rule.absence(asked.request.stage, asked.today)}"
     return ""
 
 

@@ -30,7 +30,7 @@ from codex_core.errors import (
 )
 from codex_core.ledger import Ledger
 from codex_core.offline import guard, linux, pinned
-from codex_core.offline.doors import openings_for
+from codex_core.offline.doors import openings_for, unopened_for
 from codex_core.offline.environment import sealed_environment
 from codex_core.offline.keeper import Keeper
 from codex_core.offline.mounts import View
@@ -119,7 +119,8 @@ class StageKeeper:
         log: int,
         *files: int,
     ) -> None:
-        recorder = Recorder(request["stage"], lambda: self._policy, self._append)
+        unopened = unopened_for(self._policy, request["stage"], datetime.now(UTC).date())
+        recorder = Recorder(request["stage"], lambda: self._policy, self._append, unopened)
 
         def end(status: int | None, seen: Observation | None, error: CodexError | None) -> None:
             self._seals.pop(number, None)
@@ -186,6 +187,7 @@ class StageKeeper:
             last_refusal=recorder.last_refusal,
             names=tuple(recorder.names),
             unreached=recorder.unreached,
+            unopened=recorder.unopened,
             ledger_entries=entries,
             ledger_head=head,
             interfaces=seen.interfaces if seen else None,

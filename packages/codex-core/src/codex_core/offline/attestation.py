@@ -10,28 +10,38 @@ if TYPE_CHECKING:
 
     from codex_core.offline.seal import Seal
 
-_COLUMN = {"snmp": "OutNoRoutes", "snmp6": "Ip6OutNoRoutes"}
+_NO_ROUTE = {"snmp": "OutNoRoutes", "snmp6": "Ip6OutNoRoutes"}
+_NOT_TAKEN = "AttemptFails"
 
 
 class Observation:
     """What was seen of one seal's network namespace; None of each where it has none of its own.
 
     ``attempts`` counts the packets, of IPv4 and IPv6, for which there was no route: each is a try to reach a network
-    that left no other trace (proc_net(5), snmp).
+    that left no other trace (proc_net(5), snmp). ``unanswered`` counts the connections of TCP that nobody took, which
+    can be to its own loopback alone.
     """
 
-    __slots__ = ("attempts", "interfaces", "routes")
+    __slots__ = ("attempts", "interfaces", "routes", "unanswered")
 
     def __init__(
-        self, interfaces: tuple[str, ...] | None, routes: tuple[str, ...] | None, attempts: int | None
+        self,
+        interfaces: tuple[str, ...] | None,
+        routes: tuple[str, ...] | None,
+        attempts: int | None,
+        unanswered: int | None,
     ) -> None:
-        self.interfaces, self.routes, self.attempts = interfaces, routes, attempts
+        self.interfaces, self.routes = interfaces, routes
+        self.attempts, self.unanswered = attempts, unanswered
 
 
-def describe_tries(names: Sequence[str], attempts: int | None, unreached: str | None = None) -> str | None:
+def describe_tries(
+    names: Sequence[str], attempts: int | None, unreached: str | None = None, unopened: str | None = None
+) -> str | None:
     """What a program tried that no refusal tells of, to go on after "it"; None if nothing.
 
-    ``unreached`` is what a rule allows, and why it could not be reached.
+    ``unreached`` is what a rule allows, and why it could not be reached; ``unopened`` is what a rule names, and why
+    there was no door to it.
     """
     told = []
     if names:
@@ -42,6 +52,8 @@ def describe_tries(names: Sequence[str], attempts: int | None, unreached: str | 
     if attempts:
         times = "once" if attempts == 1 else f"{attempts} times"
         told.append(f"tried {times} to reach a network, and there is none in a seal")
+    if unopened:
+        told.append(unopened)
     if unreached:
         told.append(f"was allowed to go somewhere, but {unreached}")
     return "; it ".join(told) or None
@@ -55,23 +67,26 @@ def next_step(names: Sequence[str], stage: str) -> str | None:
 def observe(seal: Seal) -> Observation:
     """What there is to see now; the seal's program may have ended already."""
     if not seal.level.namespaces:
-        return Observation(None, None, None)
+        return Observation(None, None, None, None)
     read = {name: _read(descriptor) for name, descriptor in seal.facts.items()}
     names = tuple(line.partition(":")[0].strip() for line in read["dev"].splitlines()[2:])
     four = [" ".join(line.split()[:2]) for line in read["route"].splitlines()[1:]]
     six = [line.split() for line in read["ipv6_route"].splitlines()]
     routes = [f"{words[-1]} {words[0]}" for words in six if words[-1] != "lo"]
-    return Observation(names, (*four, *routes), _no_routes(read["snmp"]) + _no_routes6(read["snmp6"]))
+    attempts = _counter(read["snmp"], _NO_ROUTE["snmp"]) + _counter6(read["snmp6"], _NO_ROUTE["snmp6"])
+    return Observation(names, (*four, *routes), attempts, _counter(read["snmp"], _NOT_TAKEN))
 
 
-def _no_routes(table: str) -> int:
-    heads, values = (line.split() for line in table.splitlines()[:2]) if table else ([], [])
-    return int(values[heads.index(_COLUMN["snmp"])]) if _COLUMN["snmp"] in heads else 0
+def _counter(table: str, name: str) -> int:
+    """A counter of a table that has the names of each protocol on one line, and the values on the next."""
+    lines = [line.split() for line in table.splitlines()]
+    rows = zip(lines[::2], lines[1::2], strict=False)
+    return sum(int(values[heads.index(name)]) for heads, values in rows if name in heads)
 
 
-def _no_routes6(table: str) -> int:
+def _counter6(table: str, name: str) -> int:
     rows = (line.split() for line in table.splitlines())
-    return sum(int(row[1]) for row in rows if row[0] == _COLUMN["snmp6"])
+    return sum(int(row[1]) for row in rows if row[0] == name)
 
 
 def _read(descriptor: int) -> str:

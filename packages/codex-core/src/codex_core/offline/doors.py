@@ -11,7 +11,7 @@ from codex_core.offline.openings import MOST, Openings
 from codex_core.policy import PROGRAM
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from codex_core.policy import Policy, Rule
@@ -22,6 +22,10 @@ _FIRST = 2
 """The number of the first name; its address is 127.77.0.2."""
 _DIRECT = "localhost,127.0.0.1,::1"
 """What is never asked of the proxy: a program's own servers, and the doors of the host's."""
+
+
+_SHOWN = 3
+"""How many places that are not opened are named at once."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +71,80 @@ def openings_for(policy: Policy, stage: str, today: date, *, actor: str = PROGRA
     )
 
 
+@dataclass(frozen=True)
+class Unopened:
+    """What rules name and no door leads to.
+
+    ``of_host`` are places on the host's own loopback, each with the reason: inside, a program meets its own. ``wide``
+    are the ids of rules that cover many hosts, to which the proxy alone leads.
+    """
+
+    of_host: tuple[str, ...]
+    wide: tuple[str, ...]
+
+    def describe(self, *, attempts: int, unanswered: int) -> str | None:
+        """What a program tried of it, to go on after "it"; None if nothing.
+
+        ``attempts`` and ``unanswered`` are those of an Observation.
+        """
+        told = []
+        more = f"; and {len(self.of_host) - _SHOWN} more" if len(self.of_host) > _SHOWN else ""
+        if unanswered and self.of_host:
+            told.append(
+                f"knocked {'once' if unanswered == 1 else f'{unanswered} times'} in vain at its own loopback, where"
+                f" {'; '.join(self.of_host[:_SHOWN])}{more}"
+            )
+        if attempts and self.wide:
+            told.append(f"gets to what rule {self.wide[0]!r} covers by the proxy alone, which http_proxy names")
+        return "; it ".join(told) or None
+
+
+def unopened_for(policy: Policy, stage: str, today: date) -> Unopened:
+    """What the rules of ``policy`` name for which ``stage`` has no door on the day ``today`` in UTC."""
+    doors = {(door.address, door.port) for door in _doors(_rules_for(policy, stage, today))}
+    wide = (rule.id for rule in _rules_for(policy, stage, today) if _is_wide(rule) and not _is_of_host(rule))
+    return Unopened(tuple(_of_host(policy, stage, today, doors)), tuple(wide))
+
+
+def _of_host(policy: Policy, stage: str, today: date, doors: set[tuple[str, int]]) -> Iterator[str]:
+    for rule in filter(_is_of_host, _rules(policy)):
+        absence, place = rule.absence(stage, today), f"{rule.pattern.host}:{rule.pattern.port}"
+        if absence is None and _is_wide(rule):
+            yield f"no door is opened for a network such as {place} of rule {rule.id!r}: name each address"
+        elif absence is not None and (_address_inside(rule.pattern.host, {}), rule.pattern.port) not in doors:
+            yield f"{place} of the host is not opened: rule {rule.id!r} {absence}"
+
+
+def _is_wide(rule: Rule) -> bool:
+    return rule.pattern.network is not None or rule.pattern.host.startswith("*.")
+
+
+def _is_of_host(rule: Rule) -> bool:
+    """Whether all that a rule covers is this machine's loopback."""
+    if rule.pattern.network is not None:
+        return rule.pattern.network.is_loopback
+    try:
+        return rule.pattern.host == "localhost" or ip_address(rule.pattern.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _rules(policy: Policy) -> Iterator[Rule]:
+    return (rule for layer in policy.layers for rule in layer.allow)
+
+
 def _rules_for(policy: Policy, stage: str, today: date) -> list[Rule]:
     """The rules that may allow something to ``stage`` today."""
-    rules = (rule for layer in policy.layers for rule in layer.allow)
-    return [rule for rule in rules if rule.holds(stage, today)]
+    return [rule for rule in _rules(policy) if rule.holds(stage, today)]
 
 
 def _doors(rules: Sequence[Rule]) -> list[Door]:
     """A door for each endpoint that a rule names exactly. A name has one address, whatever its ports."""
     numbers: dict[str, int] = {}
     found: dict[tuple[str, int], Door] = {}
-    for pattern in (rule.pattern for rule in rules):
-        if pattern.network is None and not pattern.host.startswith("*."):
+    for rule in rules:
+        pattern = rule.pattern
+        if not _is_wide(rule):
             address = _address_inside(pattern.host, numbers)
             door = found.setdefault((address, pattern.port), Door(pattern.scheme, (), pattern.port, address))
             if pattern.scheme == door.scheme and pattern.host not in door.hosts:

@@ -248,7 +248,7 @@ class _Attendance:
 
     def _conclude(self) -> None:
         assert self._ending is not None  # the program has ended
-        self._recorder.conclude(self._ending[1].attempts)
+        self._recorder.conclude(self._ending[1].attempts, self._ending[1].unanswered)
         self._ended(*self._ending)
 
     def _start_broker(self) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from codex_core.errors import CodexError
     from codex_core.ledger import Ledger
+    from codex_core.offline.doors import Unopened
     from codex_core.policy import Decision, Policy
 
 
@@ -22,12 +23,17 @@ class Recorder:
     ``policy`` reads the policy when it is first asked for; ``append`` puts an entry of a kind into the ledger, and
     raises LedgerUnavailable if it cannot. ``decisions`` are those that were recorded, each once; ``refused`` counts
     the refusals, ``last_refusal`` is the last of them. ``names`` were looked up in vain, each with how many questions
-    there were for it. ``unreached`` says why the last of what was allowed could not be reached. ``fault`` is there once
-    something could not be recorded; ``broker_lost`` says that the way out was closed before the program's end.
+    there were for it. ``unreached`` says why the last of what was allowed could not be reached, and ``unopened``, at
+    the end, what was tried of that to which no door led. ``fault`` is there once something could not be recorded;
+    ``broker_lost`` says that the way out was closed before the program's end.
     """
 
     def __init__(
-        self, stage: str, policy: Callable[[], Policy], append: Callable[[str, Mapping[str, object]], None]
+        self,
+        stage: str,
+        policy: Callable[[], Policy],
+        append: Callable[[str, Mapping[str, object]], None],
+        unopened: Unopened | None = None,
     ) -> None:
         self.stage, self.policy = stage, policy
         self.decisions: dict[Decision, None] = {}
@@ -37,6 +43,8 @@ class Recorder:
         self.broker_lost = False
         self.names: dict[str, int] = {}
         self.unreached: str | None = None
+        self.unopened: str | None = None
+        self._unopened = unopened
         self._append = append
         self._counts: dict[tuple[Decision, bool], _Count] = {}
         self._left = {True: _MOST_DECISIONS, False: _MOST_DECISIONS}
@@ -113,9 +121,14 @@ class Recorder:
             self.names[name] = self.names.get(name, 0) + 1
         return said
 
-    def conclude(self, attempts: int | None = None) -> None:
-        """The program has ended: what was counted goes into the ledger, with the packets that had no route."""
-        if not self._counts and not self._grants and not self.names and not attempts:
+    def conclude(self, attempts: int | None = None, unanswered: int | None = None) -> None:
+        """The program has ended: what was counted goes into the ledger, with what its network saw.
+
+        ``attempts`` and ``unanswered`` are those of an Observation.
+        """
+        if self._unopened is not None:
+            self.unopened = self._unopened.describe(attempts=attempts or 0, unanswered=unanswered or 0)
+        if not self._counts and not self._grants and not self.names and not attempts and not self.unopened:
             return  # as most programs: nothing is imported at their end
         from codex_core.errors import LedgerUnavailable
 
@@ -134,6 +147,11 @@ class Recorder:
                 self._write("lookup", {"stage": self.stage, "name": name, "times": times})
             if attempts:
                 self._write("unrouted", {"stage": self.stage, "times": attempts})
+            if unanswered and self._unopened is not None and self._unopened.of_host:
+                self._write(
+                    "unopened",
+                    {"stage": self.stage, "times": unanswered, "of": list(self._unopened.of_host[:_MOST_PLACES])},
+                )
         except LedgerUnavailable:
             return  # it is noted as the fault
 
@@ -249,6 +267,8 @@ _MOST_TIMES = 2**53 - 1
 _MOST_AT_ONCE = 1_000_000_000
 _MOST_NAMES = 256
 """How many names of one program are written down."""
+_MOST_PLACES = 16
+"""How many places that no door leads to are written down."""
 _EACH = 10
 """How often the same Decision is written down before it is only counted."""
 
