@@ -253,10 +253,15 @@ def test_ledger_that_is_not_there_is_a_usage_error(codex: Codex, tmp_path: Path)
         "",
         "codex: there is no ledger at nowhere.ndjson; name the ledger.ndjson of a state folder\n",
     )
+    assert codex("ledger", "show", str(tmp_path)) == (
+        2,
+        "",
+        f"codex: {tmp_path} is a folder, not a ledger; name the ledger.ndjson of a state folder\n",
+    )
     own = tmp_path / "state/codex/ledger.ndjson"
     code, _, err = codex("ledger", "show", env={"XDG_STATE_HOME": str(tmp_path / "state")})
     absent = f"there is no codex.toml in {tmp_path / 'work'} or above, and no ledger at {own}"
-    assert (code, err) == (2, f"codex: {absent}; name a ledger: codex ledger show FILE\n")
+    assert (code, err) == (2, f"codex: {absent}; name a ledger: a FILE after the command\n")
 
 
 def test_outside_a_project_the_ledger_is_the_user_s_own(codex: Codex, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,14 @@ from codex_cli.doctor import (
     Check,
     Guard,
     check_cache,
+    check_ledger,
     check_pipeline,
     check_project,
     check_python,
     check_state,
     describe_checks,
 )
+from codex_core.ledger import Ledger
 
 Codex = Callable[..., tuple[int, str, str]]
 
@@ -103,6 +106,30 @@ def test_file_system_without_an_exchange_is_told(tmp_path: Path, monkeypatch: py
 def test_folder_that_cannot_be_written_to_fails() -> None:
     (check,) = check_state(Path("/proc/self"))
     assert (check.name, check.status, check.hint) == ("state folder", "fail", "run in a folder that you can write to")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk that is full")
+def test_full_disk_is_told(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", str(tmp_path)], check=True)
+    try:
+        (check,) = check_state(tmp_path)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert (check.name, check.status, check.hint) == ("state folder", "fail", "free some space on that disk")
+    assert "No space left on device" in check.message
+
+
+def test_ledger_is_verified(tmp_path: Path) -> None:
+    (tmp_path / "codex.toml").touch()
+    path = tmp_path / ".codex/ledger.ndjson"
+    assert check_ledger(tmp_path, {}) == Check("ledger", "ok", f"{path} is not there yet")
+    Ledger(path).append("a", {}, at=datetime.now(UTC))
+    assert check_ledger(tmp_path, {}) == Check("ledger", "ok", f"{path}, 1 entry")
+    with path.open("a") as file:
+        file.write('{"seq": 2')
+    check = check_ledger(tmp_path, {})
+    assert (check.status, check.message) == ("warn", f"{path}:2: the chain does not hold: torn")
+    assert check.hint == "the last line was cut while it was written; the next append marks it"
 
 
 def test_cache_folder_of_another_user_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,6 +162,8 @@ def test_every_mistake_in_expectations_is_told(codex: Codex, project: Path) -> N
     assert [line.partition(": ")[0] for line in err.splitlines()] == [
         *("bad.toml:2:1", "bad.toml:3:1", "bad.toml:4:3", "bad.toml:4:3", "bad.toml:5:2")
     ]
+    told = "/dev/null:1:1: it expects nothing; write [[expect]] tables, each with a verdict and a url\n"
+    assert codex("policy", "test", "/dev/null", cwd=project) == (2, "", told)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a command an /etc of its own")

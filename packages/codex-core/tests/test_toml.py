@@ -113,6 +113,8 @@ def test_file_is_read_with_the_digest_of_its_bytes(tmp_path: Path) -> None:
             b"a",
             "f.toml:1:2: not valid TOML: expected '=' after a key in a key/value pair; see https://toml.io/en/v1.0.0",
         ),
+        (b"[a]\nb = 2026-13-01\n", "f.toml:2:5: '2026-13-01' is no date; write one such as 2027-01-31"),
+        (b"b = 2026-1-1 # c\n", "f.toml:1:5: '2026-1-1' is no date; write one such as 2027-01-31"),
         (b"a = [1,\r\n", "f.toml:2:1: not valid TOML: invalid value; text stands in quotes"),
         ("ä = 'ü\n'".encode(), "f.toml:1:1: not valid TOML: invalid statement; see https://toml.io/en/v1.0.0"),
         (b"a = 1\n\xc3\xbcb\xff = 2", "f.toml:2:3: not UTF-8: byte 0xff begins no character; save the file as UTF-8"),

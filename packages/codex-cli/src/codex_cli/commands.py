@@ -85,7 +85,9 @@ PolicyFile = Annotated[
 @app.command("run", cls=RunCommand)
 def run(
     path: PipelinePath = None,
-    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE", help="Run this stage alone; may be repeated.")
+    ] = None,
     force: Annotated[
         list[str] | None,
         typer.Option(
@@ -106,7 +108,7 @@ def run(
     """Run what is stale in a pipeline."""
     stages = force or []
     options = pipeline.RunOptions(
-        only=only,
+        only=tuple(only or ()),
         force=tuple(stage for stage in stages if stage != ALL),
         force_all=ALL in stages,
         jobs=jobs,
@@ -301,7 +303,7 @@ def verify(file: LedgerFile = None, json: Json = False) -> Reply:
         marked = f"; {report.torn} of the entries mark damaged lines before them" if report.torn else ""
         return Reply(body, f"{text}\nthe chain holds{marked}")
     message = f"the chain does not hold: {report.reason}"
-    problem = Problem(LedgerDamaged.code, message, file=str(path), line=report.bad_line)
+    problem = Problem(LedgerDamaged.code, message, ledger.hint_of(report.reason), str(path), report.bad_line)
     return Reply(body, f"{text}, the last good one", LedgerDamaged.exit_code, (problem,))
 
 
@@ -322,6 +324,8 @@ def _ledger_path(file: Path | None) -> Path:
 
     if file is not None and not file.exists():
         raise UsageError(f"there is no ledger at {file}", hint="name the ledger.ndjson of a state folder")
+    if file is not None and file.is_dir():
+        raise UsageError(f"{file} is a folder, not a ledger", hint="name the ledger.ndjson of a state folder")
     if file is not None:
         return file
     project = find_pipeline_file(Path.cwd())
@@ -331,7 +335,7 @@ def _ledger_path(file: Path | None) -> Path:
             return own
         raise UsageError(
             f"there is no codex.toml in {Path.cwd()} or above, and no ledger at {own}",
-            hint="name a ledger: codex ledger show FILE",
+            hint="name a ledger: a FILE after the command",
         )
     return StateFolder(project.parent).ledger
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from codex_cli import index_cache, siblings
 from codex_cli.origins import find_origins, module_file
 from codex_cli.user_folders import cache_folder
-from codex_core.errors import ConfigError
+from codex_core.errors import CodexError, ConfigError
 from codex_core.exchange import swap
 from codex_core.install import install_line
 from codex_core.offline.levels import explain
@@ -34,6 +35,8 @@ REASONS = {
 _INHERITED = "there is no network here already, as in a container without one or inside another seal"
 _SHARED_PIDS = "; without a pid namespace, since /proc is masked here"
 OLDEST_PYTHON = (3, 11)
+_ROOM = 64 * 1024
+"""Bytes that a state folder must still take."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def examine(start: Path, environ: Mapping[str, str]) -> list[Check]:
         *check_plugins(),
         check_cache(environ),
         *check_project(start),
+        check_ledger(start, environ),
     ]
 
 
@@ -200,20 +204,49 @@ def check_pipeline(file: Path) -> Check:
     return Check("pipeline", "ok", f"{file}, {count} stage{'' if count == 1 else 's'}")
 
 
+def check_ledger(start: Path, environ: Mapping[str, str]) -> Check:
+    """Whether the chain of the ledger holds that is written to here."""
+    from codex_cli.sealed_project import place_of_ledger
+    from codex_core import ledger
+
+    path = place_of_ledger(str(start), environ)
+    if not os.path.exists(path):  # noqa: PTH110 -- a str, as a sealed command has it
+        return Check("ledger", "ok", f"{path} is not there yet")
+    try:
+        report = ledger.verify(path)
+    except (OSError, CodexError) as error:
+        return Check("ledger", "fail", f"{path}: {error}", "nothing can be recorded there, and so nothing run")
+    if report.bad_line is not None:
+        message = f"{path}:{report.bad_line}: the chain does not hold: {report.reason}"
+        return Check("ledger", "warn", message, ledger.hint_of(report.reason))
+    return Check("ledger", "ok", f"{path}, {report.entries} entr{'y' if report.entries == 1 else 'ies'}")
+
+
 def check_state(folder: Path) -> Iterator[Check]:
     """Whether ``folder`` can be written to, locked in, and have its outputs replaced in one step."""
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as name:
+            _check_room(Path(name))
             yield Check("state folder", "ok", f"{folder} can be written to")
             yield _check_lock(Path(name))
             yield _check_exchange(Path(name))
     except OSError as error:
-        yield Check("state folder", "fail", f"{folder}: {error.strerror}", "run in a folder that you can write to")
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        hint = "free some space on that disk" if full else "run in a folder that you can write to"
+        yield Check("state folder", "fail", f"{folder}: {error.strerror}", hint)
 
 
 def _write_fault(folder: Path) -> str:
     with tempfile.TemporaryFile(dir=folder):
         return ""
+
+
+def _check_room(folder: Path) -> None:
+    """OSError if nothing can be written: a full disk takes new names all the same."""
+    with open(folder / "room", "wb") as stream:
+        stream.write(bytes(_ROOM))
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _check_lock(folder: Path) -> Check:

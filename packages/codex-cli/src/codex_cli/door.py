@@ -136,7 +136,7 @@ def _help(index: Index) -> str:
         *_table(groups),
         *_install_lines(index.commands.values()),
         "",
-        "Every command takes --help and --json. codex --version shows the version.",
+        "Every command takes --help, and but for sealed --json. codex --version shows the version.",
     ]
     return "\n".join(lines)
 

@@ -47,6 +47,10 @@ class Tried:
 def try_expectations(file: Path, policy: Policy, *, now: datetime) -> list[Tried]:
     """Ask ``policy`` what ``file`` expects of it, as of ``now``; ConfigError with every mistake of the file."""
     source = read_toml(file)
+    if not source.data:
+        raise_problems(
+            [source.problem((), "it expects nothing", "write [[expect]] tables, each with a verdict and a url")]
+        )
     _, problems = check_table(ExpectationsFile, source.data, source, (), "the file")
     expectations = []
     found = source.data.get("expect")

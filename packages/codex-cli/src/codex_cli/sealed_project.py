@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from codex_core.offline.openings import Openings
     from codex_core.policy import Policy
 
-PIPELINE_FILE = "codex.toml"
+PIPELINE_FILE, STATE = "codex.toml", ".codex"
 
 
 class SealedProject:
@@ -31,7 +31,7 @@ class SealedProject:
 
     def __init__(self, folder: str, policy_file: str, environ: Mapping[str, str]) -> None:
         root = _root(folder)
-        state = None if root is None else os.path.join(root, ".codex")
+        state = None if root is None else os.path.join(root, STATE)
         self.ledger = _place_of_ledger(state, environ)
         project = "" if root is None else os.path.join(root, PIPELINE_FILE)
         self._files = policy_files(environ, project=project, given=policy_file)
@@ -120,6 +120,12 @@ def _check_links(paths: Sequence[str]) -> None:
             raise ConfigError(f"{path} is a symbolic link, which no seal can protect", hint="put the file itself there")
 
 
+def place_of_ledger(folder: str, environ: Mapping[str, str]) -> str:
+    """The path of the ledger of what ``codex sealed`` runs in ``folder``."""
+    root = _root(folder)
+    return _place_of_ledger(None if root is None else os.path.join(root, STATE), environ)
+
+
 def _place_of_ledger(state: str | None, environ: Mapping[str, str]) -> str:
     """Where it lies by its real path: a link above it could be moved away and back."""
     if state is not None and os.access(state if os.path.exists(state) else os.path.dirname(state), os.W_OK):
@@ -143,14 +149,16 @@ def _make_ledger(path: str) -> None:
     except OSError as error:
         from codex_core.errors import LedgerUnavailable
 
+        elsewhere = "set XDG_STATE_HOME to a folder that you can write to"
         raise LedgerUnavailable(
-            f"the ledger {path} cannot be made: {error.strerror}", hint="run where you can write, or set XDG_STATE_HOME"
+            f"the ledger {path} cannot be made: {error.strerror}",
+            hint=f"see to {folder}" if os.path.basename(folder) == STATE else elsewhere,
         ) from error
 
 
 def _ignore(folder: str) -> None:
     """Keep a new state folder out of the project's history, as a run does."""
-    if os.path.basename(folder) == ".codex":
+    if os.path.basename(folder) == STATE:
         with open(os.path.join(folder, ".gitignore"), "w", encoding="ascii") as file:
             file.write("*\n")
 

@@ -128,11 +128,15 @@ def read(path: str | os.PathLike[str]) -> Iterator[LedgerEntry]:
     for found in _check(path):
         if isinstance(found, Fault):
             message = f"{os.fspath(path)}:{found.line}: the ledger's chain is broken: {found.reason}"
-            hint = "keep the file as it is; what stands before this line can be relied on"
-            if found.reason == TORN:
-                hint = "the last line was cut while it was written; the next append marks it"
-            raise LedgerDamaged(message, bad_line=found.line, hint=hint)
+            raise LedgerDamaged(message, bad_line=found.line, hint=hint_of(found.reason))
         yield found
+
+
+def hint_of(reason: str | None) -> str:
+    """What a person is to make of a line that is bad for ``reason``."""
+    if reason == TORN:
+        return "the last line was cut while it was written; the next append marks it"
+    return "keep the file as it is; what stands before this line can be relied on"
 
 
 def verify(path: str | os.PathLike[str], *, heads: Mapping[int, str] | None = None) -> LedgerReport:

@@ -29,6 +29,7 @@ _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _KEY = re.compile(rf"[ \t]*({_QUOTED}|[A-Za-z0-9_-]+)[ \t]*([.=\]])[ \t]*")
 _PLAIN = re.compile(rf"{_MULTILINE}|{_QUOTED}|[^,\]}}#\r\n]+", re.DOTALL)
 _STOPPED_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_DATE = re.compile(r"[^=#]*=[ \t]*(\d{4}-\d\d?-\d\d?)(?![-:\w])")
 _KEY_TUPLE = re.compile(r"\(('[^()]*')\)|\(('[^()]*'),\)")
 _HINTS = {
     "invalid value": "text stands in quotes",
@@ -119,6 +120,9 @@ def _syntax_error(name: str, text: str, message: str) -> ConfigError:
     if stopped is None:
         return _invalid(name, None, f"not valid TOML: {said}", hint)
     place = (int(stopped[1]), int(stopped[2])) if stopped[1] else _line_and_column(text, len(text))
+    date = _DATE.match(text.splitlines()[place[0] - 1]) if stopped[1] else None
+    if date is not None and date.end() >= place[1] > date.start(1):
+        return _invalid(name, (place[0], date.start(1) + 1), f"{date[1]!r} is no date", "write one such as 2027-01-31")
     return _invalid(name, place, f"not valid TOML: {said}", hint)
 
 

@@ -50,9 +50,9 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run is asked for: ``only`` one stage, ``force`` some or (``all``) all, ``jobs`` at a time."""
+    """What a run is asked for: ``only`` some stages, ``force`` some or (``all``) all, ``jobs`` at a time."""
 
-    only: str | None = None
+    only: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
     force_all: bool = False
     jobs: int = 1
@@ -84,7 +84,7 @@ def run(pipeline: Pipeline, options: RunOptions, watcher: Watcher, starter: Star
 
 def _check(pipeline: Pipeline, options: RunOptions) -> None:
     levels.check_name(options.require_guard)
-    for name in (*options.force, *filter(None, [options.only])):
+    for name in (*options.force, *options.only):
         if name not in pipeline.stages:
             raise UsageError(f"there is no stage {name!r}", hint=f"the stages are {', '.join(pipeline.stages)}")
     if options.jobs < 1:
@@ -188,8 +188,9 @@ class _Run:
         return False
 
     def _begin(self, stage: StageSpec) -> None:
-        if self.options.only not in {None, stage.name}:
-            self._settle(StageReport(stage.name, "skipped", (f"only {self.options.only!r} was asked for",)))
+        left_out = self._left_out(stage.name)
+        if left_out:
+            self._settle(StageReport(stage.name, "skipped", (left_out,)))
             return
         try:
             record = read_record(self.state.record(stage.name))
@@ -256,8 +257,10 @@ class _Run:
         if self.received.numbers:
             cause = "the run was interrupted"
         for name in self.waiting:
-            left_out = self.options.only not in {None, name}
-            self._settle(
-                StageReport(name, "skipped", (f"only {self.options.only!r} was asked for" if left_out else cause,))
-            )
+            self._settle(StageReport(name, "skipped", (self._left_out(name) or cause,)))
         self.waiting.clear()
+
+    def _left_out(self, stage: str) -> str:
+        """Why ``stage`` is not run though others are; empty if it is."""
+        only = self.options.only
+        return f"only {' and '.join(map(repr, only))} was asked for" if only and stage not in only else ""

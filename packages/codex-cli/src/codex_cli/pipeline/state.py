@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from dataclasses import dataclass
@@ -76,9 +77,10 @@ class StateFolder:
             if not ignore.exists():
                 write_atomically(ignore, b"*\n")
         except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
             raise StorageError(
                 f"the state folder {self.path} cannot be made: {error.strerror}",
-                hint="run in a folder that you can write to",
+                hint="free some space on that disk" if full else "run in a folder that you can write to",
             ) from error
 
 

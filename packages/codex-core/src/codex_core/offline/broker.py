@@ -439,7 +439,7 @@ def _short(decision: Decision) -> Decision:
 
 def _answer(connection: socket.socket, status: int, body: Mapping[str, object]) -> None:
     """Answer, and wait a moment until it was read: what is still unread would reset the connection."""
-    data = json.dumps(body).encode()
+    data = json.dumps(body).encode() + b"\n"
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "Content-Type: application/json", f"Content-Length: {len(data)}"]
     head = "\r\n".join([*lines, "Connection: close", "", ""])
     deadline = time.monotonic() + _LINGER
