@@ -84,8 +84,9 @@ def _amount(entry: LedgerEntry) -> str:
     if entry.kind == "unrouted":
         return f"  {body.get('times')} packet{'' if body.get('times') == 1 else 's'} without a route"
     if entry.kind == "unopened":
-        times = f"{body.get('times')} connection{'' if body.get('times') == 1 else 's'}"
-        return f"  {times} to its own loopback: {_printable('; '.join(map(str, body.get('of') or ()))[:200])}"
+        times, places = body.get("times"), body.get("of")
+        told = "; ".join(map(str, places))[:200] if isinstance(places, list) else ""
+        return f"  {times} connection{'' if times == 1 else 's'} to its own loopback: {_printable(told)}"
     return "  looked up" if entry.kind == "lookup" else ""
 
 
