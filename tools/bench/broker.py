@@ -59,10 +59,11 @@ def bare(how, port, times):
 
 def refused(how, port, times):
     for _ in range(times):
-        try:
-            socket.socket().connect(("198.51.100.7", 443))
-        except OSError:
-            pass
+        with socket.socket() as sock:
+            try:
+                sock.connect(("198.51.100.7", 443))
+            except OSError:
+                pass
 
 def bulk(how, port, size):
     buffer = memoryview(bytearray(1 << 20))

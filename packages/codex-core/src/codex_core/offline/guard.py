@@ -270,6 +270,7 @@ def _url(host: str, port: int) -> str:
     return f"{'http' if port == 80 else 'https'}://{f'[{bare}]' if ':' in bare else bare}:{port}/"
 
 
+@lru_cache(maxsize=1024)
 def _canonical(host: str) -> str:
     """The one spelling of ``host``; itself if it has none, which ``decide`` then refuses."""
     bare = host.partition("%")[0] if ":" in host else host
