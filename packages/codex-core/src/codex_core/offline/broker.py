@@ -11,6 +11,7 @@ taken only if a rule names that address.
 
 from __future__ import annotations
 
+import _thread
 import errno
 import json
 import os
@@ -140,7 +141,7 @@ class Broker:
             _reset(connection)
             return
         try:
-            threading.Thread(target=self._attend, args=(connection, door), daemon=True).start()
+            _thread.start_new_thread(self._attend, (connection, door))  # a Thread's start() waits until it runs
         except RuntimeError:  # no thread can be had
             self._free.release()
             _reset(connection)
