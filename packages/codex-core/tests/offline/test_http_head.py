@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_core.offline.http_head import LONGEST, Head, Malformed, parse_chunk_size, parse_head
+from codex_core.offline.http_head import (
+    LONGEST,
+    Head,
+    Malformed,
+    closing,
+    is_interim,
+    parse_chunk_size,
+    parse_head,
+    split_answer,
+)
 
 GET = b"GET http://a.example/ HTTP/1.1\r\n"
 HOST = b"Host: a.example\r\n"
@@ -152,6 +161,30 @@ def test_a_chunk_begins_with_its_size(line: bytes) -> None:
 def test_a_chunk_that_begins_otherwise_is_refused(line: bytes) -> None:
     with pytest.raises(Malformed):
         parse_chunk_size(line)
+
+
+@pytest.mark.parametrize(
+    ("head", "sent"),
+    [
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\n"),
+        (
+            b"HTTP/1.1 200 OK\r\nconnection : keep-alive\r\nKeep-Alive: timeout=5\r\nA: b\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\n",
+        ),
+        (b"HTTP/1.0 200 OK\n\n", b"HTTP/1.0 200 OK\nConnection: close\r\n\n"),
+        (b"ICY 200 OK\r\n\r\n", b"ICY 200 OK\r\n\r\n"),
+    ],
+)
+def test_an_answer_says_that_its_connection_ends(head: bytes, sent: bytes) -> None:
+    assert split_answer(head[:-1]) is None or b"\n\n" in head[:-1]
+    assert split_answer(head + b"a\r\n\r\nb") == (head, b"a\r\n\r\nb")
+    assert closing(head) == sent
+
+
+def test_after_an_interim_answer_comes_another() -> None:
+    assert is_interim(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert not is_interim(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    assert not is_interim(b"HTTP/1.1 200 OK\r\n\r\n")
 
 
 def test_a_head_without_fields_is_read_in_http_1_0() -> None:

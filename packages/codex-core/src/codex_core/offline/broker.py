@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from codex_core.errors import UrlError
 from codex_core.offline import linux, resolvers, tunnel
 from codex_core.offline.http_body import send_body
-from codex_core.offline.http_head import END, LONGEST, Head, Malformed, parse_head
+from codex_core.offline.http_head import END, LONGEST, Head, Malformed, closing, is_interim, parse_head, split_answer
 from codex_core.offline.upstream import Unreachable, connect_any, is_public, resolve
 from codex_core.policy import Decision, Request, decide
 from codex_core.urls import DEFAULT_PORTS, parse_url, redacted, respelled, split_url
@@ -223,6 +223,7 @@ class Broker:
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             way.send(head.forwarded(split_url(text)[1], f"{_bracketed(url.host)}{port}"))
             send_body(connection, way.send, head, rest)
+            way.answer(connection)
             way.join(connection, both=False)
 
     def _refuse_behind(self, door: Door, verb: Verb, url: RequestUrl) -> NoReturn:
@@ -334,6 +335,19 @@ class Way:
         """Send ``data`` there."""
         self.upstream.sendall(data)
         self.sent += len(data)
+
+    def answer(self, connection: socket.socket) -> None:
+        """Send the head of the answer to ``connection``, so that it says where the connection ends."""
+        self.upstream.settimeout(_IDLE)
+        data, answered = b"", False
+        while not answered and len(data) <= LONGEST and (more := self.upstream.recv(65536)):
+            self.received += len(more)
+            data += more
+            while not answered and (found := split_answer(data)):
+                head, data = found
+                answered = not is_interim(head)
+                connection.sendall(closing(head) if answered else head)
+        connection.sendall(data)
 
     def join(self, connection: socket.socket, *, both: bool) -> None:
         """Move what comes from there to ``connection``, and what it sends there if ``both``, until that has ended."""

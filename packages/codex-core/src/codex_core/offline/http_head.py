@@ -1,4 +1,5 @@
 """The head of an HTTP/1.1 request, read strictly (RFC 9112): what two readers could understand differently is refused.
+The head of an answer is only told where its connection ends.
 
 Among that are bare line feeds, folded lines, space before a colon, a second Host or Content-Length, a Content-Length
 beside a Transfer-Encoding, and any Transfer-Encoding but ``chunked``: the forms of request smuggling.
@@ -23,7 +24,10 @@ _FIELD = re.compile(
     r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[!-~\x80-\xff](?:[ \t!-~\x80-\xff]*[!-~\x80-\xff])?)?)[ \t]*"
 )
 _LENGTH = re.compile("[0-9]{1,18}")
+_ANSWER_END = re.compile(rb"\r?\n\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9][0-9][ \r\n]")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
+_OF_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection"}
 _HOP_BY_HOP = {
     "connection",
     "expect",
@@ -107,6 +111,29 @@ def parse_head(data: bytes) -> Head:
         raise Malformed("it has no Host field")
     length, chunked = _framing(single, minor)
     return Head(method, target, fields, length, chunked)
+
+
+def split_answer(data: bytes) -> tuple[bytes, bytes] | None:
+    """The first head of an answer in ``data``, with the empty line that ends it, and the rest; None without an end."""
+    found = _ANSWER_END.search(data)
+    return None if found is None else (data[: found.end()], data[found.end() :])
+
+
+def is_interim(head: bytes) -> bool:
+    """Whether another head follows the one of an answer, as after 100 (Continue)."""
+    return _INTERIM.match(head) is not None
+
+
+def closing(head: bytes) -> bytes:
+    """The head of an answer, which says that its connection ends with it: not every server does that when asked to.
+
+    Who is not told would send its next request where nobody reads it.
+    """
+    first, *fields = head.splitlines(keepends=True)
+    if not first.startswith(b"HTTP/1."):
+        return head
+    kept = [line for line in fields[:-1] if line.partition(b":")[0].strip().lower() not in _OF_CONNECTION]
+    return b"".join([first, *kept, b"Connection: close\r\n", fields[-1]])
 
 
 def parse_chunk_size(line: bytes) -> int:
