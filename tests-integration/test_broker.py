@@ -346,6 +346,100 @@ def test_an_answer_of_several_heads_arrives_as_it_was_sent(sealed: Sealed) -> No
     )
 
 
+RESET = """
+import socket, sys, time
+
+kind, port = sys.argv[1], int(sys.argv[2])
+address = ("127.77.0.1", 3128) if kind == "connect" else ("127.0.0.1", port)
+with socket.create_connection(address, timeout=20) as sock:
+    if kind == "connect":
+        sock.sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n".encode())
+        assert b" 200 " in sock.recv(4096)
+    sock.sendall(f"GET / HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\n\\r\\n".encode())
+    got = sock.recv(4096)
+    if sys.argv[3] == "here":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, (1).to_bytes(4, "little") + bytes(4))
+        sock.close()
+        time.sleep(10)
+    try:
+        while more := sock.recv(4096):
+            got += more
+        print("ended")
+    except ConnectionResetError:
+        print("reset", got.endswith(b"half of the"))
+"""
+
+
+@pytest.mark.parametrize("kind", ["http", "door", "connect"])
+@pytest.mark.parametrize("where", ["there", "here"])
+def test_a_reset_is_handed_on_to_the_other_end(kind: str, where: str, sealed: Sealed) -> None:
+    seen: list[float] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(20)
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf of the")
+                time.sleep(0.3)
+                if where == "there":
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, (1).to_bytes(4, "little") + bytes(4))
+                    return
+                began = time.monotonic()
+                with suppress(ConnectionResetError):
+                    assert connection.recv(4096) == b"", "a reset, or at least an end"
+                seen.append(time.monotonic() - began)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        rules = rule(f"{'http' if kind == 'http' else 'https'}://127.0.0.1:{port}/**", "read", "connect")
+        with sealed.start(rules, sys.executable, "-c", RESET, kind, str(port), where) as keeper:
+            thread.join()
+            if where == "here":
+                keeper.terminate()
+            out, err = keeper.communicate()
+    if where == "there":
+        assert (keeper.returncode, out) == (0, "reset True\n"), err
+    else:
+        assert seen[0] < 5
+
+
+def test_an_allowed_name_that_cannot_be_looked_up_is_recorded(sealed: Sealed, folder: Path) -> None:
+    """To look it up goes out as well."""
+    rules = rule("https://*.invalid:443/**", "connect", name="wide")
+    assert sealed(rules, "curl", "-s", "https://secret.invalid/").returncode != 0
+    (allowed,) = entries(folder, "decision")
+    assert (allowed["verdict"], allowed["rule"], allowed["url"]) == ("allow", "wide", "https://secret.invalid:443/")
+
+
+def test_tls_where_a_rule_grants_http_is_said_at_once(plain: Server, sealed: Sealed, folder: Path) -> None:
+    began = time.monotonic()
+    done = sealed(rule(f"http://127.0.0.1:{plain.port}/**", "read"), "curl", "-s", f"https://127.0.0.1:{plain.port}/a")
+    assert time.monotonic() - began < 8
+    assert done.returncode != 0
+    assert "it is TLS, and this is served for a rule of http://; ask for http://, or for a rule of https" in done.stderr
+    assert plain.asked == []
+
+
+def test_a_field_that_asks_for_another_method_is_refused(plain: Server, sealed: Sealed, folder: Path) -> None:
+    words = ["curl", "-sSf", "-H", "X-HTTP-Method-Override: DELETE", f"http://127.0.0.1:{plain.port}/open/weights"]
+    assert sealed(rule(f"http://127.0.0.1:{plain.port}/**", "read"), *words).returncode != 0
+    (refusal,) = entries(folder, "decision")
+    assert "asks for another method than GET" in str(refusal["reason"])
+    assert plain.asked == []
+
+
+def test_a_packet_without_a_connection_has_no_rule_that_could_allow_it(sealed: Sealed, folder: Path) -> None:
+    code = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('198.51.100.7', 443))"
+    done = sealed(rule("https://198.51.100.7:443/**", "connect"), sys.executable, "-c", code)
+    assert done.returncode == 1
+    (refusal,) = entries(folder, "decision")
+    assert (refusal["verdict"], refusal["url"]) == ("refuse", "udp://198.51.100.7:443")
+    assert "[[policy" not in str(refusal["remedy"])
+
+
 def test_another_verb_is_refused(plain: Server, sealed: Sealed) -> None:
     rules = rule(f"http://127.0.0.1:{plain.port}/**", "read")
     done = sealed(rules, "curl", "-sS", "-X", "PUT", "-d", "data", f"http://127.0.0.1:{plain.port}/open/x")
@@ -372,7 +466,7 @@ def test_every_byte_that_arrives_is_counted(sealed: Sealed, folder: Path) -> Non
         def take() -> None:
             for _ in range(2):
                 connection, _ = server.accept()
-                with connection:
+                with connection, suppress(ConnectionResetError):  # as what was given up is handed on
                     connection.settimeout(20)
                     while data := connection.recv(65536):
                         got.extend(data)
@@ -425,16 +519,21 @@ def test_an_expired_rule_and_another_stage_s_open_nothing(
     done = sealed(rules, "curl", "-s4", f"http://{host}:{plain.port}/open/weights")
     assert done.returncode == 7
     assert plain.asked == []
-    told = f"{host}:{plain.port} of the host is not opened: rule 'hub' {why}"
-    assert done.stderr == f"codex: the program knocked once in vain at its own loopback, where {told}\n"
-    assert entries(folder, "unopened") == [{"stage": "sealed", "times": 1, "of": [told]}]
+    origin = f"http://{host}:{plain.port}"
+    assert done.stderr == (
+        f"codex: the program knocked once in vain at its own loopback, where {origin} of the host is not opened:"
+        f" rule 'hub' {why} (codex policy explain {origin}/ --stage sealed)\n"
+    )
+    (entry,) = entries(folder, "unanswered")
+    assert entry == {"stage": "sealed", "times": 1, "of": [{"origin": origin, "rule": "hub", "why": why}]}
 
 
 def test_a_loopback_that_no_rule_names_is_the_program_s_own_affair(plain: Server, sealed: Sealed, folder: Path) -> None:
     rules = rule(f"http://127.0.0.1:{plain.port}/**", "read")
     done = sealed(rules, "curl", "-s", f"http://127.0.0.1:{plain.port + 1}/")
-    assert (done.returncode, done.stderr) == (7, "")
-    assert entries(folder, "unopened") == []
+    told = "codex: the program knocked once in vain at its own loopback, which is not the host's: to that only a rule"
+    assert (done.returncode, done.stderr) == (7, f"{told} for it leads\n")
+    assert entries(folder, "unanswered") == []
 
 
 def test_a_rule_for_many_hosts_sends_who_goes_around_the_proxy_there(sealed: Sealed) -> None:
@@ -691,6 +790,8 @@ except OSError as error:
     assert "codex: the broker was ended while this ran, and from then on everything was refused" in err
     (grant,) = entries(folder, "grant")  # what it had told until then
     assert (grant["rule"], grant["connections"]) == ("hub", 1)
+    assert entries(folder, "broker_ended") == [{"stage": "sealed"}]
+    assert len(entries(folder, "unanswered")) <= 1  # the second request was refused, or reset where it was on its way
 
 
 def broker_of(keeper: int) -> int:

@@ -37,7 +37,7 @@ def raising(error: BaseException) -> Callable[[], Reply]:
         (
             PermissionError(errno.EACCES, "Permission denied", "/x/y"),
             1,
-            [Problem("os.eacces", "'/x/y': Permission denied", "name a place that you can write to")],
+            [Problem("os.eacces", "'/x/y': Permission denied", "name a place that you have the rights to")],
         ),
         (OSError(errno.EXDEV, "Cross", "/a", None, "/b"), 1, [Problem("os.exdev", "'/a' -> '/b': Cross")]),
         (OSError("only words"), 1, [Problem("os.error", "only words")]),

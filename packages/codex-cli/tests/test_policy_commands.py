@@ -162,6 +162,25 @@ def test_every_mistake_in_expectations_is_told(codex: Codex, project: Path) -> N
     assert [line.partition(": ")[0] for line in err.splitlines()] == [
         *("bad.toml:2:1", "bad.toml:3:1", "bad.toml:4:3", "bad.toml:4:3", "bad.toml:5:2")
     ]
+    (project / "bad.toml").write_text(
+        "".join(
+            f'[[expect]]\nverdict = "refuse"\nurl = "{url}"\nstage = "{stage}"\nrule = "{name}"\n'
+            for url, stage, name in [
+                ("models.example/a", "sealed", "models"),
+                ("https://models.example/a", "seald", "drafts"),
+                ("https://models.example/a", "corpus", "modls"),
+            ]
+        )
+    )
+    assert codex("policy", "test", "bad.toml", cwd=project) == (
+        2,
+        "",
+        (
+            "bad.toml:3:1: 'models.example/a' is not a URL; write scheme://host:port/path\n"
+            "bad.toml:9:1: there is no stage 'seald'; did you mean 'sealed'?\n"
+            "bad.toml:15:1: there is no rule 'modls'; did you mean 'models'?\n"
+        ),
+    )
     told = "/dev/null:1:1: it expects nothing; write [[expect]] tables, each with a verdict and a url\n"
     assert codex("policy", "test", "/dev/null", cwd=project) == (2, "", told)
 

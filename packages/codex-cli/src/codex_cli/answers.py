@@ -110,7 +110,7 @@ def _json_text(name: str, reply: Reply) -> str:
     return json.dumps({"schema": schema, "exit": reply.exit, "errors": errors, **reply.body}, allow_nan=False)
 
 
-_WRITABLE = "name a place that you can write to"
+_WRITABLE = "name a place that you have the rights to"
 _NEXT_STEPS = {
     errno.EACCES: _WRITABLE,
     errno.EPERM: _WRITABLE,

@@ -230,8 +230,8 @@ def policy_test(
     """
     from codex_cli.policy_expectations import describe_tried, try_expectations
 
-    read = nearest_project(Path.cwd(), os.environ, policy_file=policy).policy
-    tried = try_expectations(file, read, now=datetime.now(UTC))
+    project = nearest_project(Path.cwd(), os.environ, policy_file=policy)
+    tried = try_expectations(file, project.policy, stages=project.stages, now=datetime.now(UTC))
     problems = tuple(one.problem for one in tried if one.problem is not None)
     return Reply({"tests": [one.to_json() for one in tried]}, describe_tried(tried), int(bool(problems)), problems)
 

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 from codex_core.digest import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from codex_core.ledger import LedgerEntry
 
 _HEADINGS = ("entry", "time (UTC)", "verdict", "verb", "stage", "rule", "url")
-_VERDICTS = {"grant": "allow", "lookup": "refuse", "unrouted": "refuse", "unopened": "refuse"}
+_VERDICTS = {"grant": "allow", "lookup": "refuse", "unrouted": "refuse"}
 """What is said of entries that are no Decisions: traffic was allowed, a name that was looked up was not known, a
-packet had no route, and a connection to the program's own loopback was not taken, where a rule names the host's."""
+packet had no route."""
 
 
 def describe_entries(entries: Sequence[LedgerEntry]) -> str:
@@ -43,7 +43,7 @@ def select(
         for entry in entries
         if (verdict is None or _verdict(entry) == verdict)
         and (stage is None or entry.body.get("stage") == stage)
-        and (host is None or fnmatchcase(_host(entry), host.lower()))
+        and (host is None or any(fnmatchcase(one, host.lower()) for one in _hosts(entry)))
     ]
     return chosen if last is None else chosen[-last:]
 
@@ -52,21 +52,32 @@ def _verdict(entry: LedgerEntry) -> object:
     return entry.body.get("verdict") or _VERDICTS.get(entry.kind)
 
 
-def _host(entry: LedgerEntry) -> str:
-    """The host that an entry is about; empty where it is about none."""
-    url = entry.body.get("url") or entry.body.get("origin")
+def _hosts(entry: LedgerEntry) -> list[str]:
+    """The hosts that an entry is about; an empty one where it is about none."""
+    places = [place.get("origin") for place in _places(entry)]
+    return [_host(one) for one in (entry.body, *({"origin": place} for place in places))]
+
+
+def _host(body: Mapping[str, object]) -> str:
+    url = body.get("url") or body.get("origin")
     if url is None:
-        return str(entry.body.get("name") or "")
+        return str(body.get("name") or "")
     try:
         return urlsplit(str(url)).hostname or ""
     except ValueError:
         return ""
 
 
+def _places(entry: LedgerEntry) -> list[Mapping[str, object]]:
+    """The places on the host's loopback that an entry names."""
+    places = entry.body.get("of")
+    return [one for one in places if isinstance(one, dict)] if isinstance(places, list) else []
+
+
 def _row(entry: LedgerEntry) -> tuple[str, ...]:
     head = (str(entry.seq), entry.at.replace("T", " ").partition(".")[0])
     body = entry.body
-    if entry.kind not in {"decision", "repeated", "grant", "lookup", "unrouted", "unopened"}:
+    if entry.kind not in {"decision", "repeated", "grant", "lookup", "unrouted", "unanswered", "broker_ended"}:
         return (*head, f"{entry.kind} {canonical_json(body).decode()}")
     where = body.get("url") or body.get("origin") or body.get("name")
     cells = (_verdict(entry), body.get("verb"), body.get("stage"), body.get("rule"), where)
@@ -83,10 +94,16 @@ def _amount(entry: LedgerEntry) -> str:
         return f"  {body.get('times')} more times"
     if entry.kind == "unrouted":
         return f"  {body.get('times')} packet{'' if body.get('times') == 1 else 's'} without a route"
-    if entry.kind == "unopened":
-        times, places = body.get("times"), body.get("of")
-        told = "; ".join(map(str, places))[:200] if isinstance(places, list) else ""
-        return f"  {times} connection{'' if times == 1 else 's'} to its own loopback: {_printable(told)}"
+    if entry.kind == "unanswered":
+        times = body.get("times")
+        closed = "".join(
+            f"; {one.get('origin')} of the host: rule {one.get('rule')!r} {one.get('why')}" for one in _places(entry)
+        )
+        return (
+            f"  {times} connection{'' if times == 1 else 's'} to its own loopback that nobody took{_printable(closed)}"
+        )
+    if entry.kind == "broker_ended":
+        return "  the broker ended, and from then on everything was refused"
     return "  looked up" if entry.kind == "lookup" else ""
 
 

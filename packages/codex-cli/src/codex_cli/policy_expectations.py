@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING
 
 from codex_cli.config import Expectation, ExpectationsFile
 from codex_core.config import check_table, raise_problems
-from codex_core.policy import Request, decide
+from codex_core.errors import UrlError
+from codex_core.policy import OWN_STAGES, Request, decide
 from codex_core.toml import read_toml
+from codex_core.urls import parse_url
+from codex_core.wording import did_you_mean, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from codex_core.errors import Problem
@@ -44,8 +47,12 @@ class Tried:
         return {"expected": self.expected, "passed": self.problem is None, "decision": self.decision.to_json()}
 
 
-def try_expectations(file: Path, policy: Policy, *, now: datetime) -> list[Tried]:
-    """Ask ``policy`` what ``file`` expects of it, as of ``now``; ConfigError with every mistake of the file."""
+def try_expectations(file: Path, policy: Policy, *, stages: Sequence[str], now: datetime) -> list[Tried]:
+    """Ask ``policy`` what ``file`` expects of it, as of ``now``; ConfigError with every mistake of the file.
+
+    ``stages`` are those of the pipeline file. What no request could be, and a name that is not there, is a mistake:
+    that it is refused would prove nothing.
+    """
     source = read_toml(file)
     if not source.data:
         raise_problems(
@@ -60,8 +67,24 @@ def try_expectations(file: Path, policy: Policy, *, now: datetime) -> list[Tried
         problems += mistakes
         if checked:
             expectations.append((index, checked))
+            problems += _names_not_there(checked, index, source, policy, stages)
     raise_problems(problems)
     return [_try(one, index, source, policy, now) for index, one in expectations]
+
+
+def _names_not_there(
+    one: Expectation, index: int, source: TomlSource, policy: Policy, stages: Sequence[str]
+) -> Iterator[Problem]:
+    at = ("expect", index)
+    known = [*stages, *OWN_STAGES]
+    try:
+        parse_url(one.url)
+    except UrlError as error:
+        yield source.problem((*at, "url"), error.message, error.hint)
+    if one.stage not in known and (stages or did_you_mean(one.stage, known)):
+        yield source.problem((*at, "stage"), f"there is no stage {one.stage!r}", nearest(one.stage, known))
+    if one.rule is not None and one.rule not in policy.ids:
+        yield source.problem((*at, "rule"), f"there is no rule {one.rule!r}", nearest(one.rule, policy.ids))
 
 
 def _try(one: Expectation, index: int, source: TomlSource, policy: Policy, now: datetime) -> Tried:

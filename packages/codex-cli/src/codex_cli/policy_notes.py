@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from codex_core.errors import UrlError
+from codex_core.offline.doors import has_door
 from codex_core.policy import CLI, OWN_STAGES, decide
 from codex_core.urls import parse_url, respelled
 from codex_core.wording import did_you_mean, nearest
@@ -31,8 +33,21 @@ def note_answer(
     fault = respelled(url, request.url)
     if fault is not None and decision.allowed:
         notes.append(f"the proxy in a seal does not take this spelling: {fault}; a program asks for {url}")
+    address = url.address
+    if decision.allowed and request.stage != CLI and address is not None and address.is_loopback:
+        today = now.astimezone(UTC).date()
+        if not has_door(policy, request.stage, today, url):
+            notes.append(
+                "no program gets there: loopback is not asked of the proxy, and a door takes a rule that names"
+                f" {url.host} itself"
+            )
     if request.verb != "connect" and request.stage != CLI and url.scheme == "https":
         tunnel = decide(policy, replace(request, verb="connect"), now=now)
+        if tunnel.allowed and not decision.allowed:
+            notes.append(
+                f"a program gets there all the same: rule {tunnel.rule!r} grants it a tunnel to {url.origin}, which"
+                " hides verb and path"
+            )
         if not tunnel.allowed:
             notes.append(
                 f"that is for what checks a {request.verb} itself, as the stages of codex-connectors do; any other"

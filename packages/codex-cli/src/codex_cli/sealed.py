@@ -132,6 +132,8 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
         return _tell(recorder.fault.problems, environ, recorder.fault.exit_code)
     if code or recorder.broker_lost:
         _explain(recorder, seen.attempts, environ)
+    if code and openings is not None and ADDRESS in environ:
+        _tell_outer()
     if code:
         _tell_descriptors(options.command)
     if code and keeper.level is not None and keeper.level.name == "nosocket":
@@ -180,6 +182,12 @@ def _tell_descriptors(command: Sequence[str]) -> None:
             return
 
 
+def _tell_outer() -> None:
+    from codex_cli.output import write_note
+
+    write_note("codex: this ran inside another seal, whose rules hold: no rule that is named here opens anything")
+
+
 def _tell_nosocket() -> None:
     from codex_cli.output import write_note
 
@@ -206,7 +214,7 @@ def _explain(recorder: Recorder, attempts: int | None, environ: Mapping[str, str
         count = "a request was" if recorder.refused == 1 else f"{recorder.refused} requests were"
         write_note(f"codex: {count} refused while this ran; the last:")
         write_problems(PolicyRefused(recorder.last_refusal).problems, environ)
-    elif tries := describe_tries(list(recorder.names), attempts, recorder.unreached, recorder.unopened):
+    elif tries := describe_tries(list(recorder.names), attempts, recorder.unreached, recorder.vain):
         step = next_step(list(recorder.names), STAGE)
         write_note(f"codex: the program {tries}" + (f"; {step}" if step else ""))
 

@@ -187,7 +187,7 @@ class StageKeeper:
             last_refusal=recorder.last_refusal,
             names=tuple(recorder.names),
             unreached=recorder.unreached,
-            unopened=recorder.unopened,
+            vain=recorder.vain,
             ledger_entries=entries,
             ledger_head=head,
             interfaces=seen.interfaces if seen else None,

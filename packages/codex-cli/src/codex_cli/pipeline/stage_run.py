@@ -320,6 +320,7 @@ def _explain(ending: Ending, stage: str) -> tuple[Problem, ...]:
     if ending.last_refusal is not None:
         told = PolicyRefused(ending.last_refusal).problems[0]
         return (replace(told, message=f"its last refused request: {told.message}"),)
-    tries = describe_tries(ending.names, ending.attempts, ending.unreached, ending.unopened)
-    code = PolicyRefused.code if ending.unreached is None else StageFailed.code
+    tries = describe_tries(ending.names, ending.attempts, ending.unreached, ending.vain)
+    is_refused = ending.unreached is None and (ending.names or ending.attempts)
+    code = PolicyRefused.code if is_refused else StageFailed.code
     return (Problem(code, f"it {tries}", next_step(ending.names, stage)),) if tries else ()

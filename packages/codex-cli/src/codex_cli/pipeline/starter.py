@@ -38,7 +38,7 @@ class Ending:
     ``status`` is its wait status, None if it was never started; ``problem`` is what kept it from starting, or what
     ended it, where that was not the stage itself. ``decisions`` are all that it reported, each once, and
     ``last_refusal`` is the last refusal among them; ``names`` were looked up in vain, ``unreached`` says why what was
-    allowed could not be reached, and ``unopened`` why there was no door to what a rule names. The other members are
+    allowed could not be reached, and ``vain`` what was tried where nobody could be met. The other members are
     those of an Attestation.
     """
 
@@ -50,7 +50,7 @@ class Ending:
     last_refusal: Decision | None
     names: tuple[str, ...]
     unreached: str | None
-    unopened: str | None
+    vain: str | None
     ledger_entries: int
     ledger_head: str | None
     interfaces: tuple[str, ...] | None

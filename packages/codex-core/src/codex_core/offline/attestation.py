@@ -35,13 +35,17 @@ class Observation:
         self.attempts, self.unanswered = attempts, unanswered
 
 
+def describe_knocks(unanswered: int) -> str:
+    """That a program found nobody on its own loopback, to go on after "it"."""
+    return f"knocked {'once' if unanswered == 1 else f'{unanswered} times'} in vain at its own loopback"
+
+
 def describe_tries(
-    names: Sequence[str], attempts: int | None, unreached: str | None = None, unopened: str | None = None
+    names: Sequence[str], attempts: int | None, unreached: str | None = None, vain: str | None = None
 ) -> str | None:
     """What a program tried that no refusal tells of, to go on after "it"; None if nothing.
 
-    ``unreached`` is what a rule allows, and why it could not be reached; ``unopened`` is what a rule names, and why
-    there was no door to it.
+    ``unreached`` is what a rule allows, and why it could not be reached; ``vain`` is a Recorder's.
     """
     told = []
     if names:
@@ -52,8 +56,8 @@ def describe_tries(
     if attempts:
         times = "once" if attempts == 1 else f"{attempts} times"
         told.append(f"tried {times} to reach a network, and there is none in a seal")
-    if unopened:
-        told.append(unopened)
+    if vain:
+        told.append(vain)
     if unreached:
         told.append(f"was allowed to go somewhere, but {unreached}")
     return "; it ".join(told) or None

@@ -29,7 +29,7 @@ from codex_core.errors import UrlError
 from codex_core.offline import linux, resolvers, tunnel
 from codex_core.offline.http_body import send_body
 from codex_core.offline.http_head import END, LONGEST, Head, Malformed, closing, is_interim, parse_head, split_answer
-from codex_core.offline.upstream import Unreachable, connect_any, is_public, resolve
+from codex_core.offline.upstream import LOCALHOST, Unreachable, connect_any, is_loopback, is_public, resolve
 from codex_core.policy import Decision, Request, decide
 from codex_core.urls import DEFAULT_PORTS, parse_url, redacted, respelled, split_url
 
@@ -54,6 +54,8 @@ _VERBS: Mapping[str, Verb] = {
 }
 _REASONS = {400: "Bad Request", 403: "Forbidden", 431: "Request Header Fields Too Large", 502: "Bad Gateway"}
 _MESSAGE = 65536
+_TLS = b"\x16"
+"""The first byte of a handshake (RFC 8446, 5.1)."""
 _LONGEST_TEXT = 3000
 _OF_CONNECTION, _OF_BROKER = 6, 32
 """Descriptors: of a connection, with its other end and two pipes; and of the broker's own, without its listeners."""
@@ -179,7 +181,7 @@ class Broker:
                 self._forward(connection, head, rest, door)
         except Malformed as fault:
             decision = Decision(
-                "refuse", None, f"the request is malformed: {fault.reason}", "send a request that has one meaning",
+                "refuse", None, f"the request is malformed: {fault.reason}", fault.remedy,
                 "proxy" if door is None else f"{door.scheme}://{_bracketed(door.hosts[0])}:{door.port}/", "connect",
                 self._stage, self._policy.digest, "broker",
             )  # fmt: skip
@@ -214,6 +216,9 @@ class Broker:
         if verb is None:
             reason = f"a policy has no verb for the method {head.method}"
             self._refuse("write", str(url), reason, f"the methods are {', '.join(_VERBS)}")
+        if head.other_method:
+            reason = f"its field {head.other_method} asks for another method than {head.method}, which is judged"
+            self._refuse(verb, str(url), reason, "ask by that method itself")
         if door is not None and (url.host not in door.hosts or url.port != door.port):
             self._refuse_behind(door, verb, url)
         way = self._reach(verb, url)
@@ -259,12 +264,11 @@ class Broker:
             self._record(decision)
             raise Refused(decision)
         grant = Grant(decision.rule or "", url.origin, verb)
+        if grant not in self._granted:  # before its name is looked up, which goes out as well
+            self._line.record({"granted": decision.to_json()})
+            self._granted.add(grant)
         try:
-            addresses = self._addresses(verb, url)
-            if grant not in self._granted:
-                self._line.record({"granted": decision.to_json()})
-                self._granted.add(grant)
-            return Way(grant, connect_any(url.origin, addresses, url.port))
+            return Way(grant, connect_any(url.origin, self._addresses(verb, url), url.port))
         except Unreachable as fault:
             self._line.tell({"unreached": str(fault)[:_LONGEST_TEXT]})
             raise
@@ -276,7 +280,7 @@ class Broker:
         refusal = None
         allowed = []
         for address in self._look_up(url.host):
-            if is_public(address):
+            if is_public(address) or (url.host == LOCALHOST and is_loopback(address)):
                 allowed.append(address)
                 continue
             at = replace(url, host=address)
@@ -318,6 +322,9 @@ class Broker:
         """Count what goes over ``way`` until this is left, however that may be."""
         try:
             yield
+        except (OSError, Malformed):
+            _reset(way.upstream)  # what came of it so far is not all there is
+            raise
         finally:
             way.upstream.close()
             said = {"moved": [way.grant.rule, way.grant.origin, way.grant.verb]}
@@ -437,6 +444,9 @@ def _read_head(connection: socket.socket) -> tuple[Head, bytes]:
         if not more:
             raise ConnectionResetError
         data += more
+        if data[:1] == _TLS:
+            remedy = "ask for http://, or for a rule of https:// with the verb connect"
+            raise Malformed("it is TLS, and this is served for a rule of http://", remedy=remedy)
     head, end, rest = bytes(data).partition(END)
     connection.settimeout(_IDLE)
     return parse_head(head + end), rest

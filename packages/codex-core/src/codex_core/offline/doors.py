@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from codex_core.errors import ConfigError
+from codex_core.offline.attestation import describe_knocks
 from codex_core.offline.openings import MOST, Openings
 from codex_core.policy import PROGRAM
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from codex_core.policy import Policy, Rule
+    from codex_core.urls import RequestUrl
 
 PROXY = ("127.77.0.1", 3128)
 """Where the proxy listens: loopback, and an address that no program takes by itself."""
@@ -72,47 +74,65 @@ def openings_for(policy: Policy, stage: str, today: date, *, actor: str = PROGRA
 
 
 @dataclass(frozen=True)
-class Unopened:
-    """What rules name and no door leads to.
+class Place:
+    """A place on the host's loopback to which a program has no door: the ``rule`` that names it, and why not now."""
 
-    ``of_host`` are places on the host's own loopback, each with the reason: inside, a program meets its own. ``wide``
-    are the ids of rules that cover many hosts, to which the proxy alone leads.
+    origin: str
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Unopened:
+    """What rules name and ``stage`` has no door to.
+
+    ``of_host`` are places on the host's own loopback: inside, a program meets its own. ``wide`` are the ids of rules
+    that cover many hosts, to which the proxy alone leads.
     """
 
-    of_host: tuple[str, ...]
+    stage: str
+    of_host: tuple[Place, ...]
     wide: tuple[str, ...]
 
     def describe(self, *, attempts: int, unanswered: int) -> str | None:
-        """What a program tried of it, to go on after "it"; None if nothing.
+        """What a program may have tried of it, to go on after "it"; None if nothing.
 
         ``attempts`` and ``unanswered`` are those of an Observation.
         """
         told = []
-        more = f"; and {len(self.of_host) - _SHOWN} more" if len(self.of_host) > _SHOWN else ""
         if unanswered and self.of_host:
+            places = [f"{one.origin} of the host is not opened: rule {one.rule!r} {one.why}" for one in self.of_host]
+            more = f"; and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+            origin = self.of_host[0].origin
+            verb = " --verb connect" if origin.startswith("https") else ""
             told.append(
-                f"knocked {'once' if unanswered == 1 else f'{unanswered} times'} in vain at its own loopback, where"
-                f" {'; '.join(self.of_host[:_SHOWN])}{more}"
+                f"{describe_knocks(unanswered)}, where {'; '.join(places[:_SHOWN])}{more}"
+                f" (codex policy explain {origin}/{verb} --stage {self.stage})"
             )
         if attempts and self.wide:
             told.append(f"gets to what rule {self.wide[0]!r} covers by the proxy alone, which http_proxy names")
         return "; it ".join(told) or None
 
 
+def has_door(policy: Policy, stage: str, today: date, url: RequestUrl) -> bool:
+    """Whether ``stage`` has a door to the endpoint of ``url`` on the day ``today`` in UTC."""
+    doors = _doors(_rules_for(policy, stage, today))
+    return any(door.port == url.port and url.host in door.hosts for door in doors)
+
+
 def unopened_for(policy: Policy, stage: str, today: date) -> Unopened:
-    """What the rules of ``policy`` name for which ``stage`` has no door on the day ``today`` in UTC."""
+    """What the rules of ``policy`` name to which ``stage`` has no door on the day ``today`` in UTC."""
     doors = {(door.address, door.port) for door in _doors(_rules_for(policy, stage, today))}
-    wide = (rule.id for rule in _rules_for(policy, stage, today) if _is_wide(rule) and not _is_of_host(rule))
-    return Unopened(tuple(_of_host(policy, stage, today, doors)), tuple(wide))
+    wide = (rule.id for rule in _rules_for(policy, stage, today) if _is_wide(rule))
+    return Unopened(stage, tuple(_of_host(policy, stage, today, doors)), tuple(wide))
 
 
-def _of_host(policy: Policy, stage: str, today: date, doors: set[tuple[str, int]]) -> Iterator[str]:
+def _of_host(policy: Policy, stage: str, today: date, doors: set[tuple[str, int]]) -> Iterator[Place]:
     for rule in filter(_is_of_host, _rules(policy)):
-        absence, place = rule.absence(stage, today), f"{rule.pattern.host}:{rule.pattern.port}"
-        if absence is None and _is_wide(rule):
-            yield f"no door is opened for a network such as {place} of rule {rule.id!r}: name each address"
-        elif absence is not None and (_address_inside(rule.pattern.host, {}), rule.pattern.port) not in doors:
-            yield f"{place} of the host is not opened: rule {rule.id!r} {absence}"
+        why, pattern = rule.absence(stage, today), rule.pattern
+        if why is not None and (_address_inside(pattern.host, {}), pattern.port) not in doors:
+            host = f"[{pattern.host}]" if ":" in pattern.host else pattern.host
+            yield Place(f"{pattern.scheme}://{host}:{pattern.port}", rule.id, why)
 
 
 def _is_wide(rule: Rule) -> bool:
@@ -120,9 +140,7 @@ def _is_wide(rule: Rule) -> bool:
 
 
 def _is_of_host(rule: Rule) -> bool:
-    """Whether all that a rule covers is this machine's loopback."""
-    if rule.pattern.network is not None:
-        return rule.pattern.network.is_loopback
+    """Whether a rule names a place on this machine's loopback."""
     try:
         return rule.pattern.host == "localhost" or ip_address(rule.pattern.host).is_loopback
     except ValueError:

@@ -83,6 +83,8 @@ class Guard:
         if sock.family not in _INTERNET:
             self._refuse(self._foreign(sock.family, address))
         host, port = _text(address[0]), address[1]
+        if sock.type != socket.SOCK_STREAM and not _is_local(host):
+            self._refuse(self._not_over_tcp(sock.type, host, port))
         if not _is_local(host) and not self._has_door(host, port):
             hosts = (*self._names.get(_canonical(host), ()), host)
             decision = self._first_allowed(_url(one, port) for one in hosts)
@@ -156,9 +158,18 @@ class Guard:
 
     def _foreign(self, family: int, address: object) -> Decision:
         name = family.name if isinstance(family, socket.AddressFamily) else f"family {family}"
-        reason = f"a policy judges http and https endpoints, and a socket of {name} leads to neither"
+        return self._wordless(f"a socket of {name}", f"{name.removeprefix('AF_').lower()}:{address!r}")
+
+    def _not_over_tcp(self, kind: int, host: str, port: int) -> Decision:
+        """What of the internet no rule can allow: what comes without a connection."""
+        name = {socket.SOCK_DGRAM: "UDP", socket.SOCK_RAW: "raw"}.get(kind, "other")  # type: ignore[call-overload]
+        bracketed = f"[{host}]" if ":" in host else host
+        return self._wordless(f"a socket of {name} packets", f"{name.lower()}://{bracketed}:{port}")
+
+    def _wordless(self, what: str, url: str) -> Decision:
+        """The refusal of what a policy has no words for."""
+        reason = f"a policy judges http and https endpoints, and {what} leads to neither"
         remedy = "reach the endpoint over TCP, and ask for a rule that allows it"
-        url = f"{name.removeprefix('AF_').lower()}:{address!r}"
         return Decision("refuse", None, reason, remedy, url, "connect", self.stage, self.policy.digest)
 
     def _refuse(self, decision: Decision) -> None:

@@ -28,6 +28,7 @@ _ANSWER_END = re.compile(rb"\r?\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9][0-9][ \r\n]")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 _OF_CONNECTION = {b"connection", b"keep-alive", b"proxy-connection"}
+_OVERRIDES = {"x-http-method", "x-http-method-override", "x-method-override"}
 _HOP_BY_HOP = {
     "connection",
     "expect",
@@ -45,9 +46,9 @@ _HOP_BY_HOP = {
 class Malformed(Exception):
     """The request is not one that has a single meaning; ``status`` is the answer to it."""
 
-    def __init__(self, reason: str, status: int = 400) -> None:
+    def __init__(self, reason: str, status: int = 400, *, remedy: str = "send a request that has one meaning") -> None:
         super().__init__(reason)
-        self.reason, self.status = reason, status
+        self.reason, self.status, self.remedy = reason, status, remedy
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ class Head:
     def expects_continue(self) -> bool:
         """Whether the client waits for a word before it sends the body."""
         return any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in self.fields)
+
+    @property
+    def other_method(self) -> str | None:
+        """The field by which a server may be asked to take the request for one of another method; None without one."""
+        return next((name for name, _ in self.fields if name.lower() in _OVERRIDES), None)
 
     def forwarded(self, target: str, host: str) -> bytes:
         """This head as it is sent on: ``target`` and ``host`` for its own, one request for the connection."""

@@ -258,7 +258,7 @@ class _Attendance:
         try:
             self._broker = _BrokerProcess(listeners, self._recorder, self._openings.actor)
         except OSError:  # there is no room for another process
-            self._recorder.broker_lost = True
+            self._recorder.lose_broker()
         for descriptor in listeners:
             self._keeper.unwatch(descriptor)
             os.close(descriptor)
@@ -283,7 +283,7 @@ class _Attendance:
         self._broker.close()
         self._broker = None
         if self._ending is None:
-            self._recorder.broker_lost = True
+            self._recorder.lose_broker()
         else:
             self._conclude()
 

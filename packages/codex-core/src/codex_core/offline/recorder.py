@@ -23,8 +23,8 @@ class Recorder:
     ``policy`` reads the policy when it is first asked for; ``append`` puts an entry of a kind into the ledger, and
     raises LedgerUnavailable if it cannot. ``decisions`` are those that were recorded, each once; ``refused`` counts
     the refusals, ``last_refusal`` is the last of them. ``names`` were looked up in vain, each with how many questions
-    there were for it. ``unreached`` says why the last of what was allowed could not be reached, and ``unopened``, at
-    the end, what was tried of that to which no door led. ``fault`` is there once something could not be recorded;
+    there were for it. ``unreached`` says why the last of what was allowed could not be reached, and ``vain``, at
+    the end, what was tried where nobody could be met. ``fault`` is there once something could not be recorded;
     ``broker_lost`` says that the way out was closed before the program's end.
     """
 
@@ -43,7 +43,7 @@ class Recorder:
         self.broker_lost = False
         self.names: dict[str, int] = {}
         self.unreached: str | None = None
-        self.unopened: str | None = None
+        self.vain: str | None = None
         self._unopened = unopened
         self._append = append
         self._counts: dict[tuple[Decision, bool], _Count] = {}
@@ -126,9 +126,9 @@ class Recorder:
 
         ``attempts`` and ``unanswered`` are those of an Observation.
         """
-        if self._unopened is not None:
-            self.unopened = self._unopened.describe(attempts=attempts or 0, unanswered=unanswered or 0)
-        if not self._counts and not self._grants and not self.names and not attempts and not self.unopened:
+        if attempts or unanswered:
+            self.vain = self._describe_vain(attempts or 0, unanswered or 0)
+        if not self._counts and not self._grants and not self.names and not attempts and not unanswered:
             return  # as most programs: nothing is imported at their end
         from codex_core.errors import LedgerUnavailable
 
@@ -147,11 +147,28 @@ class Recorder:
                 self._write("lookup", {"stage": self.stage, "name": name, "times": times})
             if attempts:
                 self._write("unrouted", {"stage": self.stage, "times": attempts})
-            if unanswered and self._unopened is not None and self._unopened.of_host:
-                self._write(
-                    "unopened",
-                    {"stage": self.stage, "times": unanswered, "of": list(self._unopened.of_host[:_MOST_PLACES])},
-                )
+            places = self._unopened.of_host[:_MOST_PLACES] if self._unopened else ()
+            if unanswered and (places or self.broker_lost):
+                of = [dict(vars(place)) for place in places]
+                self._write("unanswered", {"stage": self.stage, "times": unanswered, "of": of})
+        except LedgerUnavailable:
+            return  # it is noted as the fault
+
+    def _describe_vain(self, attempts: int, unanswered: int) -> str | None:
+        told = self._unopened.describe(attempts=attempts, unanswered=unanswered) if self._unopened else None
+        if told or not unanswered:
+            return told
+        from codex_core.offline.attestation import describe_knocks
+
+        return f"{describe_knocks(unanswered)}, which is not the host's: to that only a rule for it leads"
+
+    def lose_broker(self) -> None:
+        """The broker has ended before the program: from now on everything is refused, without a word of its own."""
+        from codex_core.errors import LedgerUnavailable
+
+        self.broker_lost = True
+        try:
+            self._write("broker_ended", {"stage": self.stage})
         except LedgerUnavailable:
             return  # it is noted as the fault
 

@@ -1,4 +1,7 @@
-"""A tunnel between two connections: bytes go both ways until both ends have closed, the kernel moving what is long."""
+"""A tunnel between two connections: bytes go both ways until both ends have closed, the kernel moving what is long.
+
+That one end was reset is an end of another kind, which the other end must hear of: half an answer is no whole one.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,15 @@ _F_SETPIPE_SZ = 1031
 
 
 class Flow:
-    """One direction of a tunnel. ``moved`` counts its bytes; ``ended``: nothing more will come or can go."""
+    """One direction of a tunnel. ``moved`` counts its bytes; ``ended``: nothing more will come or can go.
+
+    ``broken`` is the end that was reset, if one was.
+    """
 
     def __init__(self, source: socket.socket, target: socket.socket) -> None:
         self.source, self.target = source, target
         self.moved, self.ended = 0, False
+        self.broken: socket.socket | None = None
         self._held = b""
         self._piped = 0
         self._pipe: tuple[int, int] | None = None
@@ -44,8 +51,9 @@ class Flow:
                 self._fill_pipe()
         except BlockingIOError:
             return
-        except OSError:  # one end was reset: nothing can be delivered any more
+        except OSError:  # nothing more can be read there, or nothing delivered
             self.ended = True
+            self.broken = self.target if self._held or self._piped else self.source
 
     def close(self) -> None:
         """Let go of the pipe."""
@@ -88,15 +96,20 @@ class Flow:
 
 
 def run(flows: list[Flow], *, idle: float) -> None:
-    """Move the bytes of ``flows`` until all have ended, or for ``idle`` seconds none has moved."""
+    """Move the bytes of ``flows`` until all have ended; ConnectionResetError if an end was reset.
+
+    TimeoutError if none has moved for ``idle`` seconds.
+    """
     for flow in flows:
         flow.source.setblocking(False)
         flow.target.setblocking(False)
+    sources = {flow.source for flow in flows}
+    silent = {flow.target.fileno(): 0 for flow in flows if flow.target not in sources}  # whose reset shows all the same
     try:
         poll = select.poll()
         registered: dict[int, int] = {}
         while going := [flow for flow in flows if not flow.ended]:
-            waiting: dict[int, int] = {}
+            waiting = dict(silent)
             for descriptor, event in (flow.waits_for for flow in going):
                 waiting[descriptor] = waiting.get(descriptor, 0) | event
             if waiting != registered:
@@ -105,10 +118,24 @@ def run(flows: list[Flow], *, idle: float) -> None:
                 for descriptor, event in waiting.items():
                     poll.register(descriptor, event)
                 registered = waiting
-            if not poll.poll(idle * 1000):
-                return
+            ready = poll.poll(idle * 1000)
+            if not ready:
+                raise TimeoutError
+            if any(descriptor in silent and event & select.POLLERR for descriptor, event in ready):
+                raise ConnectionResetError
             for flow in going:
                 flow.go_on()
+            _end_with_reset(flows)
+        if any(flow.broken for flow in flows):
+            raise ConnectionResetError
     finally:
         for flow in flows:
             flow.close()
+
+
+def _end_with_reset(flows: list[Flow]) -> None:
+    """End what leads to a source that was reset: nobody takes it. What a reset end had sent before is still read."""
+    gone = {flow.broken for flow in flows if flow.broken is flow.source}
+    for flow in flows:
+        if flow.target in gone:
+            flow.ended = True

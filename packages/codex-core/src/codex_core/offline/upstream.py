@@ -62,6 +62,15 @@ def _connect(address: str, port: int) -> socket.socket:
     return sock
 
 
+LOCALHOST = "localhost"
+"""The one name that says by itself where it leads (RFC 6761, 6.3): a rule for it names this machine."""
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own loopback."""
+    return ip_address(address.partition("%")[0]).is_loopback
+
+
 def is_public(address: str) -> bool:
     """Whether an address is anybody's on the internet: not this machine's, a private network's, or a group's."""
     one = ip_address(address.partition("%")[0])
