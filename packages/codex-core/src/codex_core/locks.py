@@ -35,7 +35,12 @@ class Lock:
                 hint="wait for it to end, or end it; nothing needs unlocking afterwards",
             ) from None
         self._file.truncate(0)
-        self._file.write(str(pid or os.getpid()).encode())
+        try:
+            self._file.write(str(pid or os.getpid()).encode())
+        except OSError as error:
+            self.close()
+            error.filename = str(path)
+            raise
         _held.add(self)
 
     def close(self) -> None:
