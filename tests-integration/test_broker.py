@@ -134,6 +134,13 @@ class Sealed:
             out, err = process.communicate()
         return subprocess.CompletedProcess(words, process.returncode, out, err)
 
+    def run(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command of Codex on that host."""
+        command = [*self._own, sys.executable, "-m", "codex_cli", *words]
+        return subprocess.Popen(
+            command, cwd=self._folder, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
     def start(self, rules: str, *words: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
         """Start it, ``under`` another command; the process is the keeper."""
         (self._folder / "codex.toml").write_text(f'[pipeline]\nname = "b"\n{rules}')
@@ -833,6 +840,24 @@ def test_two_stages_at_once_have_doors_of_their_own(plain: Server, sealed: Seale
     }
 
 
+def test_an_address_that_one_stage_found_is_that_of_the_next(plain: Server, sealed: Sealed, folder: Path) -> None:
+    fetch = f"curl -sSf http://hub.example:{plain.port}/open/weights"
+    (folder / "codex.toml").write_text(
+        '[pipeline]\nname = "p"\n'
+        + rule(f"http://hub.example:{plain.port}/**", "read")
+        + rule(f"http://127.0.0.0/8:{plain.port}/**", "read")
+        + f'[stages.a]\ncommand = "{fetch} > a; sleep 2"\noutputs = ["a"]\n'
+        + f'[stages.b]\ncommand = "{fetch} > b"\ninputs = ["a"]\noutputs = ["b"]\n'
+    )
+    with sealed.run("run") as running:
+        while not plain.asked:
+            time.sleep(0.05)
+        sealed.hosts.write_text("127.0.0.1 localhost\n127.0.0.2 hub.example\n")
+        _, err = running.communicate()
+    assert running.returncode == 0, err
+    assert len(plain.asked) == 2
+
+
 RAW = """
 import json, socket, sys
 
@@ -851,6 +876,12 @@ for data in json.loads(sys.argv[2]):
 print(json.dumps(answers))
 """
 SPELLED = [
+    ("GET", "http://127.0.0.1:{port}/open/x#secret", 403),
+    ("GET", "http://127.0.0.1:{port}/open/.", 403),
+    ("GET", "http://127.0.0.1:{port}/open/a/..", 403),
+    ("GET", "http://127.0.0.1:{port}/open/a/%2E%2e?q", 403),
+    ("GET", "http://127.0.0.1:{port}/open;/../closed", 403),
+    ("GET", "http://127.0.0.1:{port}/closed;a/../open/x", 403),
     ("GET", "http://127.0.0.1:{port}/open/../closed", 403),
     ("GET", "http://127.0.0.1:{port}/open/%2e%2e/closed", 403),
     ("GET", "http://127.0.0.1:{port}/open/.%2e/closed", 403),
@@ -916,6 +947,42 @@ def test_a_request_of_any_length_is_refused_and_recorded(
     assert str(refusal["url"]).startswith(f"http://127.0.0.1:{plain.port}/closed")
 
 
+@pytest.mark.parametrize("path", ["/open/weights", "/%6fpen/weights", "/open/weights?a=/../b"])
+def test_a_target_that_others_read_alike_is_sent_on_as_it_is(path: str, plain: Server, sealed: Sealed) -> None:
+    rules = "".join(rule(f"http://{host}:{plain.port}/open/**", "read") for host in ("hub.example", "127.0.0.1"))
+    request = f"GET http://HUB.example.:{plain.port}{path} HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert send(sealed, rules, "proxy", 3128, [request]) == ["HTTP/1.1 200 OK"]
+    assert plain.asked == [f"GET {path} of hub.example:{plain.port}"]
+
+
+def test_where_rules_of_both_schemes_name_a_port_each_request_is_judged(
+    plain: Server, sealed: Sealed, folder: Path
+) -> None:
+    at = f"127.0.0.1:{plain.port}"
+    rules = rule(f"https://{at}/**", "connect") + rule(f"http://{at}/open/**", "read")
+    lines = [f"GET /{path} HTTP/1.1\r\nHost: {at}\r\n\r\n" for path in ("closed", "open/weights")]
+    assert [answer[9:12] for answer in send(sealed, rules, "door", plain.port, lines)] == ["403", "200"]
+    (answer,) = send(sealed, rules, "proxy", 3128, [f"CONNECT {at} HTTP/1.1\r\nHost: x\r\n\r\n"])
+    assert answer[9:12] == "403"
+
+
+def test_a_password_or_a_query_is_never_recorded(plain: Server, sealed: Sealed, folder: Path) -> None:
+    at, fields = f"127.0.0.1:{plain.port}", "Authorization: Bearer hunter2\r\nCookie: hunter2\r\n"
+    lines = [
+        f"GET http://{target} HTTP/1.1\r\nHost: {at}\r\n{fields}\r\n"
+        for target in (
+            f"{at}/open/weights?token=hunter2",
+            f"{at}/closed?token=hunter2",
+            f"user:hunter2@{at}/open/weights",
+            f"{at}/open/x#hunter2",
+        )
+    ]
+    rules = rule(f"http://{at}/open/**", "read")
+    assert [answer[9:12] for answer in send(sealed, rules, "proxy", 3128, lines)] == ["200", "403", "403", "403"]
+    assert len(entries(folder, "decision")) == 4
+    assert b"hunter2" not in (folder / ".codex/ledger.ndjson").read_bytes()
+
+
 SMUGGLED = "GET /closed HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 BODIES = [
     ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", f"0\r\n\r\n{SMUGGLED}"),
@@ -932,15 +999,39 @@ BODIES = [
 
 
 @pytest.mark.parametrize("where", ["proxy", "door"])
-def test_no_second_request_is_smuggled_past_the_policy(where: str, plain: Server, sealed: Sealed, rules: str) -> None:
-    target = f"http://127.0.0.1:{plain.port}/open/x" if where == "proxy" else "/open/x"
-    port = 3128 if where == "proxy" else plain.port
-    lines = [f"PUT {target} HTTP/1.1\r\nHost: 127.0.0.1:{plain.port}\r\n{fields}\r\n{body}" for fields, body in BODIES]
-    pipelined = f"GET {target.replace('/x', '/weights')} HTTP/1.1\r\nHost: 127.0.0.1:{plain.port}\r\n\r\n{SMUGGLED}"
-    answers = send(sealed, rules, where, port, [*lines, pipelined])
-    assert [answer[:12] for answer in answers[:7]] == ["HTTP/1.1 400"] * 7
-    assert answers[-1] == "HTTP/1.1 200 OK"
-    assert not [asked for asked in plain.asked if "closed" in asked]
+def test_no_second_request_is_smuggled_past_the_policy(where: str, sealed: Sealed) -> None:
+    """The server notes every byte, answers at once, and closes nothing by itself."""
+    came: list[bytes] = []
+
+    def note(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                came.append(b"")
+                with connection, suppress(OSError):
+                    connection.settimeout(0.3)
+                    while data := connection.recv(65536):
+                        came[-1] += data
+                        if came[-1].endswith((b"\r\n\r\n", b"abc")):
+                            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=note, args=(server,), daemon=True).start()
+        port = server.getsockname()[1]
+        at = f"127.0.0.1:{port}"
+        target = f"http://{at}/open/x" if where == "proxy" else "/open/x"
+        lines = [f"PUT {target} HTTP/1.1\r\nHost: {at}\r\n{fields}\r\n{body}" for fields, body in BODIES]
+        lines += [f"GET {target} HTTP/1.1\r\nHost: {at}\r\n\r\n{SMUGGLED}"]
+        lines += [f"PUT {target} HTTP/1.1\r\nHost: {at}\r\nContent-Length: 3\r\n\r\nabc{SMUGGLED}"]
+        rules = rule(f"http://{at}/open/**", "read", "write")
+        answers = send(sealed, rules, where, 3128 if where == "proxy" else port, lines)
+        server.shutdown(socket.SHUT_RDWR)
+    assert [answer[9:12] for answer in answers[:7]] == ["400"] * 7
+    assert [answer[9:12] for answer in answers[-2:]] == ["200", "200"]
+    heads = [f"{method} /open/x HTTP/1.1\r\nHost: {at}\r\n".encode() for method in ("PUT", "PUT", "PUT", "GET", "PUT")]
+    assert [data[: len(head)] for data, head in zip(came, heads, strict=True)] == heads
+    assert not any(b"closed" in data or data.count(b" HTTP/1.1") != 1 for data in came)
+    assert came[-1].endswith(b"\r\n\r\nabc")
 
 
 def test_behind_a_door_no_other_host_can_be_named(plain: Server, sealed: Sealed, rules: str, folder: Path) -> None:
@@ -951,15 +1042,18 @@ def test_behind_a_door_no_other_host_can_be_named(plain: Server, sealed: Sealed,
             ("/open/weights", f"other.example:{plain.port}"),
             ("/open/weights", f"127.0.0.1:{plain.port + 1}"),
             ("/open/weights", f"localhost:{plain.port}"),
+            ("/open/weights", "127.0.0.1"),
+            ("/open/weights#x", f"127.0.0.1:{plain.port}"),
             ("/open/weights", f"127.0.0.1:{plain.port}/"),
             (f"http://other.example:{plain.port}/open/weights", f"127.0.0.1:{plain.port}"),
             ("*", f"127.0.0.1:{plain.port}"),
         ]
     ]
     answers = send(sealed, rules, "door", plain.port, lines)
-    assert [answer[9:12] for answer in answers] == ["403", "403", "403", "403", "400", "400", "400"]
+    assert [answer[9:12] for answer in answers] == ["403"] * 6 + ["400"] * 3
     assert plain.asked == []
-    asked = entries(folder, "decision")[3]
+    asked, portless = entries(folder, "decision")[3:5]
+    assert portless["remedy"] == f"send Host: 127.0.0.1:{plain.port}"
     assert asked["url"] == f"http://localhost:{plain.port}/open/weights"
     assert f'url = "http://localhost:{plain.port}/open/weights"' in str(asked["remedy"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codex_core import ledger
+from codex_core.offline.switches import SWITCHES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +200,11 @@ class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "codex_connectors.stages":
             print(os.environ.get("CODEX_GUARD", "outside"), file=open("trace", "a"))
+            if os.environ.get("CODEX_STAGE") is None:
+                try:
+                    open("codex.toml", "a")
+                except OSError as error:
+                    print(error.errno, file=open("trace", "a"))
 sys.meta_path.insert(0, Finder())
 from codex_cli.door import main
 sys.exit(main(["run"]))
@@ -205,8 +212,63 @@ sys.exit(main(["run"]))
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = (folder / "trace" if (folder / "trace").exists() else next(folder.rglob("trace"))).read_text()
-    assert set(told.split()) == {"kernel"}
+    assert set(told.split()) == {"kernel", str(errno.EROFS)}
     assert (folder / "o/x").exists()
+
+
+def test_a_stage_in_python_is_a_fork_of_the_keeper(codex: Codex, folder: Path) -> None:
+    steps = "def f(ctx, params):\n    open('o', 'wb').write(open('/proc/self/cmdline', 'rb').read())\n"
+    write(folder, '[stages.a]\nuses = "steps:f"\noutputs = ["o"]\n', steps)
+    answer = codex("run", "--json", cwd=folder)
+    assert answer.exit == 0, answer
+    words = (folder / "o").read_bytes().split(b"\0")
+    assert b"run" in words
+    assert not any(b"stage_process" in word for word in words)
+
+
+@pytest.mark.parametrize("uses", ['uses = "steps:f"', "command = 'env > o'"])
+def test_the_switches_are_set_in_every_stage(uses: str, codex: Codex, folder: Path) -> None:
+    code = (
+        "import os\ndef f(ctx, params):\n    ctx.outputs[0].write_text('\\n'.join(map('='.join, os.environ.items())))\n"
+    )
+    write(folder, f'[stages.a]\n{uses}\noutputs = ["o"]\n', code)
+    assert codex("run", "--json", cwd=folder).exit == 0
+    assert {f"{one.name}={one.value}" for one in SWITCHES} <= set((folder / "o").read_text().splitlines())
+
+
+def test_an_interrupt_that_was_ignored_at_the_start_stays_so(folder: Path) -> None:
+    write(folder, '[stages.a]\ncommand = "touch $TMPDIR/started; sleep 1; touch o"\noutputs = ["o"]\n')
+    words = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *CODEX, "run"]
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, process_group=0) as process:
+        wait_for(lambda: list(folder.glob(".codex/staging/**/started")))
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate()
+    assert process.returncode == 0
+    assert (folder / "o").exists()
+
+
+def test_an_interrupt_while_the_runner_loads_plug_ins_ends_the_run(folder: Path) -> None:
+    """Even where what is loaded swallows every exception."""
+    stage = 'uses = "connectors.pull"\nwith = { from = "store://m" }\noutputs = ["o"]\n'
+    write(folder, f'[stores.m]\nurl = "file:m"\n[stages.f]\n{stage}')
+    code = """
+import os, signal, sys, time
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "codex_connectors.stages":
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.1)
+            except BaseException:
+                return None
+sys.meta_path.insert(0, Finder())
+from codex_cli.door import main
+sys.exit(main(["run", "--json"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["exit"], answer["stages"]) == (130, 130, [])
+    assert done.stderr == "codex: interrupted\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -5,7 +5,8 @@
     door, tunnel         connect to an echo server and get one byte back, by a door inside a seal and by CONNECT at its
                          proxy, beside the same outside
     bulk                 bytes a second of a long answer by CONNECT, as a part of what loopback gives outside
-    refusal              a connect that the guard inside refuses and the keeper records, beside a bare connect outside
+    refusal              a connect that the guard inside refuses again and again, which the keeper records and counts,
+                         beside a bare connect outside
     decide               one decision by a policy of 100 rules, in microseconds
     memory               the broker's resident memory with 200 open tunnels, in MB
 

@@ -73,6 +73,21 @@ def test_every_command_has_help_and_json(codex: Codex, name: str) -> None:
     assert err.startswith(f"codex: codex {name}: no such option: --no-such-option")
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("--stage", "train"), [1, 2]),
+        (("--stage", "other"), []),
+        (("--host", "models.example"), [1]),
+        (("--host", "*.example"), [1, 2]),
+        (("--verdict", "refuse", "--stage", "train", "--last", "1"), [2]),
+    ],
+)
+def test_ledger_show_takes_filters(codex: Codex, ledger: Path, words: tuple[str, ...], found: list[int]) -> None:
+    _, out, _ = codex("ledger", "show", str(ledger), *words, "--json")
+    assert [entry["seq"] for entry in json.loads(out)["entries"]] == found
+
+
 def test_policy_explain_says_which_rule_allows(codex: Codex, project: Path) -> None:
     assert codex("policy", "explain", URL, cwd=project) == (
         0,
@@ -112,8 +127,8 @@ def test_policy_explain_ends_with_77_and_a_rule_to_paste(codex: Codex, project: 
             (URL, "--stage", "hello"),
             0,
             (
-                "that is for what checks a read itself, as the stages of codex-connectors do; any other program hides"
-                " it in TLS, and needs a rule with the verb connect: codex policy explain https://models.example:443/"
+                "only the stages of codex-connectors check a read over https themselves; any other program hides it"
+                " in TLS, and needs a rule with the verb connect: codex policy explain https://models.example:443/"
                 " --verb connect --stage hello"
             ),
         ),

@@ -40,6 +40,18 @@ def test_ctrl_c_ends_the_command_and_the_status_says_so(mark: Mark) -> None:
         assert tty.text.count("KeyboardInterrupt") == 1
 
 
+def test_ctrl_c_of_a_run_ends_its_stages_and_then_it(tmp_path: Path) -> None:
+    (tmp_path / "codex.toml").write_text(
+        '[pipeline]\nname = "p"\n[stages.a]\ncommand = "echo up; sleep 1000"\noutputs = ["o"]\n'
+    )
+    with Terminal([sys.executable, "-m", "codex_cli", "run", str(tmp_path)]) as tty:
+        while not (tmp_path / ".codex/logs/a.log").exists() or not (tmp_path / ".codex/logs/a.log").read_text():
+            time.sleep(0.05)
+        tty.type("\x03")
+        assert tty.status() == 130
+        assert "stage 'a' was ended by SIGINT" in tty.text
+
+
 def test_a_stopped_command_stops_the_job_and_goes_on_in_the_foreground() -> None:
     with Terminal(OUTER) as tty:
         tty.type("PS1='$ '\n")

@@ -114,11 +114,22 @@ def test_refusal_has_a_rule_ready_to_paste() -> None:
         (_rule(stages=("train", "test")), "; rule 'r' is only for train, test"),
         (_rule(expires=date(2026, 6, 14)), "; rule 'r' expired on 2026-06-14"),
         (_rule(url="https://h.example:443/b"), ""),
+        (_rule(verbs=("list",), stages=("train",)), "; rule 'r' allows only list"),
+        (_rule(verbs=("list",), expires=date(2026, 6, 14)), "; rule 'r' expired on 2026-06-14"),
     ],
 )
 def test_refusal_says_which_rule_nearly_allowed(rule: Rule, miss: str) -> None:
     decision = decide(_policy(rule), Request("read", "https://h.example/a", "pull"), now=NOW)
     assert decision.reason == f"no rule allows read of https://h.example:443/a for stage 'pull'{miss}"
+
+
+def test_to_a_connector_a_verb_is_no_obstacle() -> None:
+    request = Request("connect", "https://h.example:443/", "pull", CONNECTOR)
+    for rule, miss in (
+        (_rule(expires=date(2026, 6, 14)), "; rule 'r' expired on 2026-06-14"),
+        (_rule(stages=("train",)), "; rule 'r' is only for train"),
+    ):
+        assert decide(_policy(rule), request, now=NOW).reason.endswith(miss)
 
 
 def test_deny_wins_over_every_allow() -> None:
@@ -129,7 +140,10 @@ def test_deny_wins_over_every_allow() -> None:
     assert refused.reason == "rule 'never' denies read of https://h.example:443/secret/a"
 
 
-@pytest.mark.parametrize("path", ["//secret/x", "/secret%2Fx", "/%2fsecret/x", "/secret%5cx", "/a//../secret/x"])
+@pytest.mark.parametrize(
+    "path",
+    ["//secret/x", "/secret%2Fx", "/%2fsecret/x", "/secret%5cx", "/a//../secret/x", "/secret;a=1/x", "/secret;/x;b"],
+)
 def test_no_spelling_talks_a_deny_away(path: str) -> None:
     policy = _policy(_rule(), deny=(_rule(id="never", url="https://h.example:443/secret/**"),))
     assert not decide(policy, Request("read", f"https://h.example{path}", "pull"), now=NOW).allowed

@@ -71,6 +71,7 @@ def outcome(call: Callable[[], Reply], environ: Mapping[str, str]) -> Reply:
     except OSError as error:
         return _from_os_error(error)
     except Exception as error:  # noqa: BLE001 -- whatever a plug-in raises, the answer keeps its form
+        # Python 3.11 makes a RuntimeError of whatever is raised while a class names its members (__set_name__).
         return interrupted() if isinstance(error.__cause__, KeyboardInterrupt) else _from_fault(error, environ)
 
 

@@ -36,10 +36,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if command == [SEALED]:
             _die_of_interrupt()
-        from codex_cli.output import write_note
+        from codex_cli.answers import interrupted, show, wants_json
 
-        write_note("codex: interrupted")
-        code = 130
+        given = sys.argv[1:] if words is None else words
+        code = show(given[0] if given else "", interrupted(), os.environ, as_json=wants_json(given))
     except OSError as error:
         what = "" if error.filename is None else f"{error.filename}: "
         print(f"codex: {what}{error.strerror or error}", file=sys.stderr)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from codex_cli.config import Expectation, ExpectationsFile
 from codex_core.config import check_table, raise_problems
 from codex_core.errors import UrlError
-from codex_core.policy import OWN_STAGES, Request, decide
+from codex_core.policy import OWN_STAGES, Request, decide, is_misspelt
 from codex_core.toml import read_toml
 from codex_core.urls import parse_url
-from codex_core.wording import did_you_mean, nearest
+from codex_core.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,13 +76,13 @@ def _names_not_there(
     one: Expectation, index: int, source: TomlSource, policy: Policy, stages: Sequence[str]
 ) -> Iterator[Problem]:
     at = ("expect", index)
-    known = [*stages, *OWN_STAGES]
     try:
         parse_url(one.url)
     except UrlError as error:
         yield source.problem((*at, "url"), error.message, error.hint)
-    if one.stage not in known and (stages or did_you_mean(one.stage, known)):
-        yield source.problem((*at, "stage"), f"there is no stage {one.stage!r}", nearest(one.stage, known))
+    if is_misspelt(one.stage, stages):
+        hint = nearest(one.stage, [*stages, *OWN_STAGES])
+        yield source.problem((*at, "stage"), f"there is no stage {one.stage!r}", hint)
     if one.rule is not None and one.rule not in policy.ids:
         yield source.problem((*at, "rule"), f"there is no rule {one.rule!r}", nearest(one.rule, policy.ids))
 

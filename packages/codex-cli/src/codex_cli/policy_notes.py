@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from codex_core.errors import UrlError
 from codex_core.offline.doors import has_door
-from codex_core.policy import CLI, OWN_STAGES, decide
+from codex_core.policy import CLI, OWN_STAGES, decide, is_misspelt
 from codex_core.urls import parse_url, respelled
 from codex_core.wording import did_you_mean, nearest
 
@@ -24,8 +24,9 @@ def note_answer(
 ) -> list[str]:
     """What is to be added to ``decision``, the answer to ``request``; ``stages`` are those of the pipeline file."""
     notes = []
-    if stages and request.stage not in {*stages, *OWN_STAGES}:
+    if is_misspelt(request.stage, stages):
         notes.append(f"there is no stage {request.stage!r} here; {nearest(request.stage, [*stages, *OWN_STAGES])}")
+    notes += note_stages(policy, stages)
     try:
         url = parse_url(request.url)
     except UrlError:
@@ -50,8 +51,8 @@ def note_answer(
             )
         if not tunnel.allowed:
             notes.append(
-                f"that is for what checks a {request.verb} itself, as the stages of codex-connectors do; any other"
-                " program hides it in TLS, and needs a rule with the verb connect: codex policy explain"
+                f"only the stages of codex-connectors check a {request.verb} over https themselves; any other program"
+                " hides it in TLS, and needs a rule with the verb connect: codex policy explain"
                 f" {url.origin}/ --verb connect --stage {request.stage}"
             )
     return notes
@@ -62,9 +63,8 @@ def note_stages(policy: Policy, stages: Sequence[str]) -> Iterator[str]:
 
     A policy file may judge in many projects. So without a pipeline file only what is like a name of Codex is one.
     """
-    known = [*stages, *OWN_STAGES]
     for rule in (rule for layer in policy.layers for rule in (*layer.deny, *layer.allow)):
         for name in rule.stages or ():
-            meant = did_you_mean(name, known)
-            if name not in known and (stages or meant):
+            if is_misspelt(name, stages):
+                meant = did_you_mean(name, [*stages, *OWN_STAGES])
                 yield f"rule {rule.id!r} is for the stage {name!r}, which is not here" + (f"; {meant}" if meant else "")

@@ -30,7 +30,7 @@ class ShownRule:
     def cells(self, today: date) -> tuple[str, ...]:
         """The row of the table."""
         expires = "-" if self.rule.expires is None else self.rule.expires.isoformat()
-        if self.rule.expires is not None and self.rule.expires < today:
+        if self.rule.is_over(today):
             expires += " (over)"
         stages = ", ".join(self.rule.stages) if self.rule.stages else "all"
         origin = f"{self.origin} (locked)" if self.locked else self.origin

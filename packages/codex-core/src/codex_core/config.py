@@ -16,12 +16,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from codex_core.errors import ConfigError, Problem
 from codex_core.fallbacks import check_fallbacks
-from codex_core.policy import OWN_STAGES, Layer, Rule, Verb
+from codex_core.policy import OWN_STAGES, Layer, Rule, Verb, is_misspelt
 from codex_core.status import TargetConfig, TargetKind
 from codex_core.storage import StoreConfig
 from codex_core.store_urls import ENDPOINT_SCHEMES, STORE_SCHEMES, absolute_store_url, check_http_url
 from codex_core.urls import parse_pattern
-from codex_core.wording import describe, did_you_mean, nearest, shown
+from codex_core.wording import describe, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -109,19 +109,18 @@ def _read_layer(source: TomlSource, model: type[_PolicyRules]) -> tuple[Layer, l
 
 
 def _foreign_stages(source: TomlSource) -> list[Problem]:
-    """A rule for a stage that is not there would never hold: most likely the stage's name is misspelt.
-
-    Where there are no stages at all, only what is like a name of Codex is one.
-    """
+    """A rule for a stage that is not there would never hold: most likely the stage's name is misspelt."""
     stages = source.data.get("stages")
-    known = [*(stages if isinstance(stages, dict) else ()), *OWN_STAGES]
+    known = list(stages) if isinstance(stages, dict) else []
     problems = []
     for kind, index, rule in _raw_rules(source.data.get("policy", {})):
         named = rule.get("stages") if isinstance(rule, dict) else None
         for at, name in enumerate(named if isinstance(named, list) else ()):
-            if isinstance(name, str) and name not in known and (stages or did_you_mean(name, known)):
+            if isinstance(name, str) and is_misspelt(name, known):
                 message = f"{_called(kind, index, rule)} is for the stage {name!r}, which is not there"
-                problems.append(source.problem(("policy", kind, index, "stages", at), message, nearest(name, known)))
+                problems.append(
+                    source.problem(("policy", kind, index, "stages", at), message, nearest(name, [*known, *OWN_STAGES]))
+                )
     return problems
 
 

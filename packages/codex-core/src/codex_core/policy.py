@@ -23,7 +23,7 @@ from codex_core.rule_index import RuleIndex
 from codex_core.urls import RequestUrl, UrlPattern, parse_pattern, parse_url, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 Verb = Literal["read", "list", "write", "delete", "connect"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
@@ -56,13 +56,19 @@ class Rule:
 
     def holds(self, stage: str, today: date) -> bool:
         """Whether it is for ``stage``, and has not expired on the day ``today`` in UTC."""
-        return (self.stages is None or stage in self.stages) and (self.expires is None or today <= self.expires)
+        return self.absence(stage, today) is None
+
+    def is_over(self, today: date) -> bool:
+        """Whether it has expired on the day ``today`` in UTC."""
+        return self.expires is not None and today > self.expires
 
     def absence(self, stage: str, today: date) -> str | None:
         """Why it is not in force for ``stage`` on the day ``today`` in UTC, to go on after the rule; None if it is."""
-        if self.expires is not None and today > self.expires:
+        if self.expires is not None and self.is_over(today):
             return f"expired on {self.expires.isoformat()}"
-        return f"is only for {', '.join(self.stages or ())}" if not self.holds(stage, today) else None
+        if self.stages is not None and stage not in self.stages:
+            return f"is only for {', '.join(self.stages)}"
+        return None
 
     def to_json(self) -> dict[str, object]:
         """The rule as the policy's digest covers it."""
@@ -144,6 +150,16 @@ OWN_STAGES = (CLI, "sealed")
 """What no stage of a pipeline may be called; a program that ``codex sealed`` runs asks as the second."""
 CONNECTOR = "connector"
 """The actor whose code checks verb and path itself before it connects: a built-in connector stage, or codex store."""
+
+
+def is_misspelt(stage: str, stages: Collection[str]) -> bool:
+    """Whether ``stage`` is none of ``stages``, which a pipeline file has, nor one of Codex's own names.
+
+    Where there is no pipeline, it may be another's: only what is like a name of Codex is misspelt.
+    """
+    from codex_core.wording import did_you_mean
+
+    return stage not in {*stages, *OWN_STAGES} and bool(stages or did_you_mean(stage, OWN_STAGES))
 
 
 @dataclass(frozen=True)
@@ -253,9 +269,12 @@ def _judge(policy: Policy, asked: _Asked, url: RequestUrl) -> Decision:
 
 
 def _allows(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
+    return _names_verb(rule, asked) and rule.holds(asked.request.stage, asked.today) and _covers(rule, asked, url)
+
+
+def _names_verb(rule: Rule, asked: _Asked) -> bool:
     verb, actor = asked.request.verb, asked.request.actor
-    named = verb in rule.verbs or (verb == "connect" and actor == CONNECTOR)
-    return named and rule.holds(asked.request.stage, asked.today) and _covers(rule, asked, url)
+    return verb in rule.verbs or (verb == "connect" and actor == CONNECTOR)
 
 
 def _covers(rule: Rule, asked: _Asked, url: RequestUrl) -> bool:
@@ -288,9 +307,10 @@ def _near_miss(policy: Policy, asked: _Asked, url: RequestUrl) -> str:
     for rule in chain.from_iterable(layer.allows.covering(url) for layer in policy.layers):
         if not _covers(rule, asked, url):
             continue
-        if asked.request.verb not in rule.verbs:
-            return f"; rule {rule.id!r} allows only {', '.join(rule.verbs)}"
-        return f"; rule {rule.id!r} {rule.absence(asked.request.stage, asked.today)}"
+        absence = rule.absence(asked.request.stage, asked.today)
+        if not _names_verb(rule, asked) and not rule.is_over(asked.today):
+            absence = f"allows only {', '.join(rule.verbs)}"
+        return f"; rule {rule.id!r} {absence}"
     return ""
 
 

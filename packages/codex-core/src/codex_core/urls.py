@@ -38,6 +38,7 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PLAIN_IN_PATH = _UNRESERVED | frozenset("!$&'()+,;=:@")
+_PARAMETERS = re.compile(r";[^/]*")
 _SLASHES = re.compile(r"//+")
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 """Most names: in lower case, and with a last label that is no number."""
@@ -60,12 +61,11 @@ class RequestUrl:
     @property
     def origin(self) -> str:
         """``scheme://host:port``, what a connection can see of the request."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{bracketed(self.host)}:{self.port}"
 
     @lazy
     def readings(self) -> tuple[str, ...]:
-        """What servers may take the path for: itself, alone unless it has encoded slashes or empty segments."""
+        """What servers may take the path for: itself, alone but for encoded slashes, empty segments and parameters."""
         return _readings(self.path)
 
     @property
@@ -121,12 +121,19 @@ def respelled(url: RequestUrl, text: str) -> str | None:
     ``url`` has lost dot segments, or its address was spelled oddly. What merely judges takes them; what sends does not.
     """
     authority, path = split_url(text)
-    if path.partition("?")[0].count("/") != url.path.count("/"):
+    if "#" in text:
+        return f"{redacted(text)!r} has a fragment, which no server is asked for"
+    segments = path.partition("?")[0].lower().replace("%2e", ".").split("/")
+    if not {".", ".."}.isdisjoint(segments):
         return f"the path of {redacted(text)!r} has dot segments"
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    if url.address is not None and authority.lower().removesuffix(f":{url.port}") != host:
+    if url.address is not None and authority.lower().removesuffix(f":{url.port}") != bracketed(url.host):
         return f"{authority!r} is an odd spelling of {url.host}"
     return None
+
+
+def bracketed(host: str) -> str:
+    """``host`` as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def split_url(text: str) -> tuple[str, str]:
@@ -381,12 +388,17 @@ def _normal_escape(found: re.Match[str]) -> str:
 
 
 def _readings(path: str) -> tuple[str, ...]:
-    """A path, and what becomes of it where slashes are decoded and empty segments merged, in any order."""
-    if "//" not in path and "%2F" not in path and "%5C" not in path:
+    """A path, and what it becomes, in any order, by decoding slashes, merging empty segments, cutting parameters."""
+    if "//" not in path and "%2F" not in path and "%5C" not in path and ";" not in path:
         return (path,)
     found = [path]
     for known in found:  # which grows meanwhile
-        others = (known.replace("%2F", "/"), known.replace("%5C", "/"), _SLASHES.sub("/", known))
+        others = (
+            known.replace("%2F", "/"),
+            known.replace("%5C", "/"),
+            _SLASHES.sub("/", known),
+            _PARAMETERS.sub("", known),
+        )
         found += [other for other in dict.fromkeys(others) if other not in found]
     return tuple(found)
 

@@ -421,6 +421,29 @@ def test_claims_of_any_length_take_only_so_much_room() -> None:
     assert recorder.refused == 300
 
 
+def test_what_the_policy_alone_does_not_say_is_no_decision_of_the_stage() -> None:
+    recorder = quiet()
+    for lasting in (False, True):
+        message = {"refused": REFUSAL.to_json(), "lasting": lasting}
+        assert recorder.answer_broker(json.dumps(message).encode(), {}) == b"true"
+        assert (REFUSAL in recorder.decisions) is lasting
+    assert recorder.refused == 2
+
+
+def test_a_refusal_is_on_the_disk_before_the_program_hears_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    monkeypatch.delenv("CODEX_KEEPER", raising=False)
+    (tmp_path / "ledger").touch()
+    append = to_ledger(str(tmp_path / "ledger"))
+    append("decision", {"verdict": "allow"})
+    assert synced == []
+    append("decision", {"verdict": "refuse"})
+    assert len(synced) == 1
+
+
 def test_a_message_of_the_broker_that_was_cut_is_not_recorded() -> None:
     assert quiet().answer_broker(b'{"granted": {"verdict"', {}) == b"false"
 

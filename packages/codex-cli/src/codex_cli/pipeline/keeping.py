@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -304,25 +305,8 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
     GuardUnavailable if ``required`` cannot be had.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    answer, pid = os.memfd_create("answer"), os.getpid()
+    answer = os.memfd_create("answer")
     endings: list[int] = []
-
-    def end_interrupted(*_: object) -> NoReturn:
-        # No exception: one raised where a plug-in is loaded may be swallowed, and at a terminal a second one comes.
-        os.pwrite(answer, _reply_bytes(interrupted()), 0)
-        os._exit(0)
-
-    def runner() -> int:
-        signal.signal(signal.SIGINT, end_interrupted)
-        starter = Starter(theirs, level=os.environ[LEVEL], pid=pid)
-        reporter = Reporter(os.environ[ADDRESS])
-        guard.install(policy, stage="cli", actor="runner", record=reporter.record, now=lambda: datetime.now(UTC))
-        reply = outcome(lambda: call(starter), os.environ)
-        reporter.flush()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        os.pwrite(answer, _reply_bytes(reply), 0)
-        return 0
-
     state = StateFolder(file.parent)
     is_new = not state.path.exists()
     ledger = _prepare(file, state)
@@ -332,7 +316,7 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
         append = to_ledger(str(state.ledger), known=os.fstat(ledger))
         stages = StageKeeper(keeper, ours, file=file, policy=policy, append=append)
         program = Program(
-            runner,
+            _runner(call, theirs, answer, policy),
             folder=os.getcwd(),  # noqa: PTH109
             environment=sealed_environment(os.environ),
             # outputs are published by rename, and that leads into no other mount: so the ledger has none around it
@@ -356,6 +340,30 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
             f"{state.ledger} was replaced while this ran", hint="a plug-in that the run loads has done that"
         )
     return _read_reply(data) if data else _killed(endings[0])
+
+
+def _runner(call: Callable[[Starter], Reply], control: socket.socket, answer: int, policy: Policy) -> Callable[[], int]:
+    """What the runner does in its seal: it writes what ``call`` answers into the file ``answer``."""
+    keeper = os.getpid()
+
+    def end_interrupted(*_: object) -> NoReturn:
+        # No exception: one raised where a plug-in is loaded may be swallowed, and at a terminal a second one comes.
+        os.pwrite(answer, _reply_bytes(_interrupted()), 0)
+        os._exit(0)
+
+    def run() -> int:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is in a script's background
+            signal.signal(signal.SIGINT, end_interrupted)
+        starter = Starter(control, level=os.environ[LEVEL], pid=keeper)
+        reporter = Reporter(os.environ[ADDRESS])
+        guard.install(policy, stage="cli", actor="runner", record=reporter.record, now=lambda: datetime.now(UTC))
+        reply = outcome(lambda: call(starter), os.environ)
+        reporter.flush()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.pwrite(answer, _reply_bytes(reply), 0)
+        return 0
+
+    return run
 
 
 def _pin() -> None:
@@ -405,10 +413,14 @@ def _read_reply(data: bytes) -> Reply:
     return Reply(said["body"], said["text"], said["exit"], tuple(Problem(**problem) for problem in said["errors"]))
 
 
+def _interrupted() -> Reply:
+    return replace(interrupted(), body={"stages": []})
+
+
 def _killed(status: int) -> Reply:
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGINT:  # it came before the runner had begun
-        return interrupted()
+        return _interrupted()
     how = f"was ended by {signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
     problem = Problem("run.killed", f"the runner {how}, and every stage with it", "run again: nothing needs unlocking")
     return Reply({"stages": []}, exit=128 - code if code < 0 else 1, errors=(problem,))

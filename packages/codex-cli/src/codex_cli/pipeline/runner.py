@@ -99,9 +99,13 @@ def _discard_staging(state: StateFolder) -> None:
 
 @contextmanager
 def _signals() -> Iterator[_Signals]:
-    """Note the signals that end a run instead of dying of them, so that a publication is never cut by one."""
+    """Note the signals that end a run instead of dying of them, so that a publication is never cut by one.
+
+    One that is ignored at the start stays ignored, as in the background of a script.
+    """
     received = _Signals()
-    before = {number: signal.signal(number, received.note) for number in ENDING}
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, received.note) for number in heard}
     wakeup = signal.set_wakeup_fd(received.writer, warn_on_full_buffer=False)
     try:
         yield received

@@ -31,7 +31,7 @@ from codex_core.offline.http_body import send_body
 from codex_core.offline.http_head import END, LONGEST, Head, Malformed, closing, is_interim, parse_head, split_answer
 from codex_core.offline.upstream import LOCALHOST, Unreachable, connect_any, is_loopback, is_public, resolve
 from codex_core.policy import Decision, Request, decide
-from codex_core.urls import DEFAULT_PORTS, parse_url, redacted, respelled, split_url
+from codex_core.urls import DEFAULT_PORTS, bracketed, parse_url, redacted, respelled, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -163,7 +163,7 @@ class Broker:
 
     def _serve_door(self, connection: socket.socket, door: Door) -> None:
         """A tunnel to the endpoint of a door; whoever is refused is hung up on, since it speaks no HTTP here."""
-        urls = [parse_url(f"https://{_bracketed(host)}:{door.port}/") for host in door.hosts]
+        urls = [parse_url(f"https://{bracketed(host)}:{door.port}/") for host in door.hosts]
         try:
             way = self._reach("connect", *urls)
         except (Refused, Unreachable):
@@ -182,7 +182,7 @@ class Broker:
         except Malformed as fault:
             decision = Decision(
                 "refuse", None, f"the request is malformed: {fault.reason}", fault.remedy,
-                "proxy" if door is None else f"{door.scheme}://{_bracketed(door.hosts[0])}:{door.port}/", "connect",
+                "proxy" if door is None else f"{door.scheme}://{bracketed(door.hosts[0])}:{door.port}/", "connect",
                 self._stage, self._policy.digest, "broker",
             )  # fmt: skip
             self._record(decision)
@@ -198,10 +198,6 @@ class Broker:
         if not colon or not host or not port.isdigit() or set(host) & set("/@?#"):
             raise Malformed("CONNECT takes HOST:PORT")
         url = self._parse("connect", f"https://{head.target}/")
-        if any(rule.pattern.scheme == "http" for rule in self._covering(replace(url, scheme="http"))):
-            reason = f"{url.host}:{url.port} is granted as http, where a tunnel would hide verb and path"
-            remedy = f"ask for http://{_bracketed(url.host)}:{url.port}/ at the proxy, without CONNECT"
-            self._refuse("connect", str(url), reason, remedy)
         way = self._reach("connect", url)
         with self._counting(way):
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -226,18 +222,21 @@ class Broker:
         with self._counting(way):
             if head.expects_continue:
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            way.send(head.forwarded(split_url(text)[1], f"{_bracketed(url.host)}{port}"))
+            way.send(head.forwarded(split_url(text)[1], f"{bracketed(url.host)}{port}"))
             send_body(connection, way.send, head, rest)
             way.answer(connection)
             way.join(connection, both=False)
 
     def _refuse_behind(self, door: Door, verb: Verb, url: RequestUrl) -> NoReturn:
         """Refuse what the Host field of a request means, which is not served behind this door: others would answer."""
+        served = " and ".join(f"{bracketed(host)}:{door.port}" for host in door.hosts)
+        if url.host in door.hosts:
+            reason = f"its Host field means the port {url.port}, and {served} is served here"
+            self._refuse(verb, str(url), reason, f"send Host: {bracketed(url.host)}:{door.port}")
         decision = self._decide(verb, str(url))
         if not decision.allowed:
-            self._record(decision)
+            self._record(decision, lasting=True)
             raise Refused(decision)
-        served = " and ".join(f"{host}:{door.port}" for host in door.hosts)
         self._refuse(verb, str(url), f"{served} is served here, and no other host", "ask for it at the proxy")
 
     def _parse(self, verb: Verb, text: str) -> RequestUrl:
@@ -256,12 +255,14 @@ class Broker:
 
         Refused if there is none, Unreachable, which the keeper is told, if nobody answers there.
         """
+        if verb == "connect":
+            self._refuse_hiding(urls[0])
         decisions = [self._decide(verb, str(url)) for url in urls]
         url, decision = next(
             (one for one in zip(urls, decisions, strict=True) if one[1].allowed), (urls[0], decisions[0])
         )
         if not decision.allowed:
-            self._record(decision)
+            self._record(decision, lasting=True)
             raise Refused(decision)
         grant = Grant(decision.rule or "", url.origin, verb)
         if grant not in self._granted:  # before its name is looked up, which goes out as well
@@ -272,6 +273,13 @@ class Broker:
         except Unreachable as fault:
             self._line.tell({"unreached": str(fault)[:_LONGEST_TEXT]})
             raise
+
+    def _refuse_hiding(self, url: RequestUrl) -> None:
+        """Refuse a tunnel to what is granted as http."""
+        plain = replace(url, scheme="http")
+        if any(layer.allows.covering(plain) for layer in self._policy.layers):
+            reason = f"{url.host}:{url.port} is granted as http, where a tunnel would hide verb and path"
+            self._refuse("connect", str(url), reason, f"ask for {plain.origin}/, without a tunnel")
 
     def _addresses(self, verb: Verb, url: RequestUrl) -> list[str]:
         """Where ``url`` leads: what its name was first looked up as, but for what no rule lets a name lead to."""
@@ -302,9 +310,6 @@ class Broker:
             self._found[host] = known or self._line.ask({"pin": host, "addresses": resolve(host)})
         return self._found[host]
 
-    def _covering(self, url: RequestUrl) -> list[Any]:  # Any: Rule
-        return [rule for layer in self._policy.layers for rule in layer.allows.covering(url)]
-
     def _decide(self, verb: Verb, url: str) -> Decision:
         request = Request(verb, url, self._stage, self._actor)
         return decide(self._policy, request, now=datetime.now(UTC), enforced_by="broker")
@@ -314,8 +319,9 @@ class Broker:
         self._record(decision)
         raise Refused(decision)
 
-    def _record(self, decision: Decision) -> None:
-        self._line.record({"refused": _short(decision).to_json()})
+    def _record(self, decision: Decision, *, lasting: bool = False) -> None:
+        """Have a refusal recorded; ``lasting``: the policy alone says it, whatever a name leads to."""
+        self._line.record({"refused": _short(decision).to_json(), "lasting": lasting})
 
     @contextmanager
     def _counting(self, way: Way) -> Iterator[None]:
@@ -481,7 +487,3 @@ def _reset(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, (1).to_bytes(4, "little") + bytes(4))
     connection.close()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

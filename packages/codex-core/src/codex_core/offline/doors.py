@@ -10,6 +10,7 @@ from codex_core.errors import ConfigError
 from codex_core.offline.attestation import describe_knocks
 from codex_core.offline.openings import MOST, Openings
 from codex_core.policy import PROGRAM
+from codex_core.urls import bracketed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,12 +23,10 @@ PROXY = ("127.77.0.1", 3128)
 """Where the proxy listens: loopback, and an address that no program takes by itself."""
 _FIRST = 2
 """The number of the first name; its address is 127.77.0.2."""
-_DIRECT = "localhost,127.0.0.1,::1"
-"""What is never asked of the proxy: a program's own servers, and the doors of the host's."""
-
-
 _SHOWN = 3
 """How many places that are not opened are named at once."""
+_DIRECT = "localhost,127.0.0.1,::1"
+"""What is never asked of the proxy: a program's own servers, and the doors of the host's."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,7 @@ def _of_host(policy: Policy, stage: str, today: date, doors: set[tuple[str, int]
     for rule in filter(_is_of_host, _rules(policy)):
         why, pattern = rule.absence(stage, today), rule.pattern
         if why is not None and (_address_inside(pattern.host, {}), pattern.port) not in doors:
-            host = f"[{pattern.host}]" if ":" in pattern.host else pattern.host
-            yield Place(f"{pattern.scheme}://{host}:{pattern.port}", rule.id, why)
+            yield Place(f"{pattern.scheme}://{bracketed(pattern.host)}:{pattern.port}", rule.id, why)
 
 
 def _is_wide(rule: Rule) -> bool:
@@ -157,16 +155,19 @@ def _rules_for(policy: Policy, stage: str, today: date) -> list[Rule]:
 
 
 def _doors(rules: Sequence[Rule]) -> list[Door]:
-    """A door for each endpoint that a rule names exactly. A name has one address, whatever its ports."""
+    """A door for each endpoint that a rule names exactly. A name has one address, whatever its ports.
+
+    Where rules of both schemes name one, it is served as http: there each request shows what it is.
+    """
     numbers: dict[str, int] = {}
     found: dict[tuple[str, int], Door] = {}
-    for rule in rules:
-        pattern = rule.pattern
-        if not _is_wide(rule):
-            address = _address_inside(pattern.host, numbers)
-            door = found.setdefault((address, pattern.port), Door(pattern.scheme, (), pattern.port, address))
-            if pattern.scheme == door.scheme and pattern.host not in door.hosts:
-                found[address, pattern.port] = replace(door, hosts=(*door.hosts, pattern.host))
+    for pattern in (rule.pattern for rule in rules if not _is_wide(rule)):
+        key = _address_inside(pattern.host, numbers), pattern.port
+        door = found.get(key)
+        if door is None or (door.scheme, pattern.scheme) == ("https", "http"):
+            found[key] = Door(pattern.scheme, (pattern.host,), pattern.port, key[0])
+        elif pattern.scheme == door.scheme and pattern.host not in door.hosts:
+            found[key] = replace(door, hosts=(*door.hosts, pattern.host))
     return list(found.values())
 
 

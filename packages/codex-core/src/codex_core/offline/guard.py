@@ -30,7 +30,7 @@ from codex_core.errors import GuardUnavailable, LedgerUnavailable, PolicyRefused
 from codex_core.offline.reporter import ADDRESS, LEVEL, Reporter
 from codex_core.offline.switches import SWITCHES, set_switches
 from codex_core.policy import PROGRAM, Decision, Request, decide
-from codex_core.urls import canonical_host
+from codex_core.urls import bracketed, canonical_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -163,8 +163,7 @@ class Guard:
     def _not_over_tcp(self, kind: int, host: str, port: int) -> Decision:
         """What of the internet no rule can allow: what comes without a connection."""
         name = {socket.SOCK_DGRAM: "UDP", socket.SOCK_RAW: "raw"}.get(kind, "other")  # type: ignore[call-overload]
-        bracketed = f"[{host}]" if ":" in host else host
-        return self._wordless(f"a socket of {name} packets", f"{name.lower()}://{bracketed}:{port}")
+        return self._wordless(f"a socket of {name} packets", f"{name.lower()}://{bracketed(host)}:{port}")
 
     def _wordless(self, what: str, url: str) -> Decision:
         """The refusal of what a policy has no words for."""
@@ -278,7 +277,7 @@ def _port(port: object) -> int | None:
 
 def _url(host: str, port: int) -> str:
     bare = host.partition("%")[0] if ":" in host else host  # the interface of a link-local address names no endpoint
-    return f"{'http' if port == 80 else 'https'}://{f'[{bare}]' if ':' in bare else bare}:{port}/"
+    return f"{'http' if port == 80 else 'https'}://{bracketed(bare)}:{port}/"
 
 
 @lru_cache(maxsize=1024)
@@ -286,7 +285,7 @@ def _canonical(host: str) -> str:
     """The one spelling of ``host``; itself if it has none, which ``decide`` then refuses."""
     bare = host.partition("%")[0] if ":" in host else host
     try:
-        return canonical_host(f"[{bare}]" if ":" in bare else bare)
+        return canonical_host(bracketed(bare))
     except UrlError:
         return host
 

@@ -104,7 +104,7 @@ class Recorder:
             return None
         try:
             decision = Decision.from_json(data.get("refused") or data["granted"])
-            self._keep(decision, reported=False, lasting=self._would_decide(decision))
+            self._keep(decision, reported=False, lasting=data.get("lasting", True))
         except CodexError:
             return b"false"
         return b"true"
@@ -199,15 +199,6 @@ class Recorder:
         request = Request(decision.verb, decision.url, decision.stage)
         own = decide(self.policy(), request, now=datetime.now(UTC)).remedy
         return decision if decision.remedy == own else replace(decision, remedy=None)
-
-    def _would_decide(self, decision: Decision) -> bool:
-        """Whether the policy alone says this, and not what a name leads to, or how a request was spelled."""
-        from datetime import UTC, datetime
-
-        from codex_core.policy import Request, decide
-
-        request = Request(decision.verb, decision.url, decision.stage)
-        return decide(self.policy(), request, now=datetime.now(UTC)).same_answer(decision)
 
     def _keep(self, decision: Decision, *, reported: bool, lasting: bool, times: int = 1) -> None:
         """Write a Decision down, each of the first few times that it is made, and count it from then on.
