@@ -123,6 +123,8 @@ class StageKeeper:
         unopened = unopened_for(self._policy, request["stage"], datetime.now(UTC).date())
         recorder = Recorder(request["stage"], lambda: self._policy, self._append, unopened)
 
+        handed = tuple(os.readlink(f"/proc/self/fd/{one}") for one in (log, *files))  # noqa: PTH115 - they are text
+
         def end(status: int | None, seen: Observation | None, error: CodexError | None) -> None:
             self._seals.pop(number, None)
             pid = seal.pid if seal is not None else 0
@@ -131,7 +133,7 @@ class StageKeeper:
                     f"the broker was ended while stage {recorder.stage!r} ran, and from then on everything was refused",
                     hint="run again",
                 )
-            write_ending(ending, self._ending(recorder, status, pid, seen, recorder.fault or error))
+            write_ending(ending, self._ending(recorder, status, pid, seen, recorder.fault or error, handed))
             os.close(ending)
             os.close(told)
 
@@ -176,7 +178,13 @@ class StageKeeper:
         )
 
     def _ending(
-        self, recorder: Recorder, status: int | None, pid: int, seen: Observation | None, error: CodexError | None
+        self,
+        recorder: Recorder,
+        status: int | None,
+        pid: int,
+        seen: Observation | None,
+        error: CodexError | None,
+        descriptors: tuple[str, ...],
     ) -> Ending:
         entries, head = Ledger(StateFolder(self._root).ledger).head()
         return Ending(
@@ -189,6 +197,7 @@ class StageKeeper:
             names=tuple(recorder.names),
             unreached=recorder.unreached,
             vain=recorder.vain,
+            descriptors=descriptors,
             ledger_entries=entries,
             ledger_head=head,
             interfaces=seen.interfaces if seen else None,

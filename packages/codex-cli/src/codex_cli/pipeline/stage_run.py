@@ -274,6 +274,7 @@ class StageRun:
             observed={
                 "at": self._at.isoformat(timespec="seconds"),
                 "attestation": self._attestation().to_json(),
+                "descriptors": self._ending.descriptors,
                 "pid": self._ending.pid,
                 "seconds": round(self.seconds, 3),
             },

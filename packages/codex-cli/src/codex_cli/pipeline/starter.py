@@ -38,8 +38,9 @@ class Ending:
     ``status`` is its wait status, None if it was never started; ``problem`` is what kept it from starting, or what
     ended it, where that was not the stage itself. ``decisions`` are all that it reported, each once, and
     ``last_refusal`` is the last refusal among them; ``names`` were looked up in vain, ``unreached`` says why what was
-    allowed could not be reached, and ``vain`` what was tried where nobody could be met. The other members are
-    those of an Attestation.
+    allowed could not be reached, and ``vain`` what was tried where nobody could be met. ``descriptors``
+    are the files that it was handed open, beside an empty standard input. The other members are those of an
+    Attestation.
     """
 
     status: int | None
@@ -51,6 +52,7 @@ class Ending:
     names: tuple[str, ...]
     unreached: str | None
     vain: str | None
+    descriptors: tuple[str, ...]
     ledger_entries: int
     ledger_head: str | None
     interfaces: tuple[str, ...] | None
@@ -144,7 +146,10 @@ def write_ending(descriptor: int, ending: Ending) -> None:
 def read_ending(data: bytes) -> Ending:
     """The ending that a memory file holds."""
     said = json.loads(data)
-    lists = {name: None if said[name] is None else tuple(said[name]) for name in ("interfaces", "routes", "names")}
+    lists = {
+        name: None if said[name] is None else tuple(said[name])
+        for name in ("interfaces", "routes", "names", "descriptors")
+    }
     told = {
         "problem": said["problem"] and Problem(**said["problem"]),
         "decisions": tuple(Decision.from_json(decision) for decision in said["decisions"]),
