@@ -203,7 +203,9 @@ def test_the_report_and_the_record_say_the_level_that_was_enforced(
     ledger = {"ledger_entries": 0, "ledger_head": None}
     policy = read_pipeline(made.root / "codex.toml").policy.digest
     assert seen == {"guard": level, "policy": policy, **ledger, **nothing, **network}
-    log, job, result = record.observed["descriptors"]
+    handed = record.observed["descriptors"]
+    assert isinstance(handed, list)
+    log, job, result = handed
     assert log == str(made.root / ".codex/logs/f.log")
     assert ("memfd:job" in job, "memfd:result" in result) == (True, True)
 
