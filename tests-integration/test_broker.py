@@ -353,6 +353,26 @@ def test_an_answer_of_several_heads_arrives_as_it_was_sent(sealed: Sealed) -> No
     )
 
 
+def test_inside_another_seal_a_rule_opens_nothing_and_that_is_said(plain: Server, sealed: Sealed, folder: Path) -> None:
+    url = f"http://127.0.0.1:{plain.port}"
+    (folder / "inner.toml").write_text(rule(f"{url}/**", "read"))
+    inner = [
+        sys.executable,
+        "-m",
+        "codex_cli",
+        "sealed",
+        "--policy",
+        "inner.toml",
+        "--",
+        "curl",
+        "-s",
+        f"{url}/open/weights",
+    ]
+    done = sealed("", *inner)
+    assert (done.returncode, plain.asked) == (7, [])
+    assert "codex: this ran inside another seal, whose rules hold" in done.stderr
+
+
 RESET = """
 import socket, sys, time
 
@@ -426,7 +446,10 @@ def test_tls_where_a_rule_grants_http_is_said_at_once(plain: Server, sealed: Sea
     done = sealed(rule(f"http://127.0.0.1:{plain.port}/**", "read"), "curl", "-s", f"https://127.0.0.1:{plain.port}/a")
     assert time.monotonic() - began < 8
     assert done.returncode != 0
-    assert "it is TLS, and this is served for a rule of http://; ask for http://, or for a rule of https" in done.stderr
+    assert (
+        "it is TLS, and what is spoken here is plain HTTP; ask for http:// here; https:// takes a rule with"
+        in done.stderr
+    )
     assert plain.asked == []
 
 

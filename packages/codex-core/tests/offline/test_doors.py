@@ -7,8 +7,9 @@ from datetime import date
 import pytest
 
 from codex_core.errors import ConfigError
-from codex_core.offline.doors import Door, openings_for
+from codex_core.offline.doors import Door, Place, has_door, openings_for, unopened_for
 from codex_core.policy import Layer, Policy, Rule
+from codex_core.urls import parse_url
 
 TODAY = date(2026, 5, 4)
 
@@ -79,3 +80,36 @@ def test_each_of_many_names_has_an_address_of_its_own() -> None:
     opened = openings_for(policy(*(Rule(n, f"https://{n}:443/**", ("read",)) for n in sorted(names))), "s", TODAY)
     assert opened is not None
     assert len(set(opened.names.values())) == 199
+
+
+def test_what_of_the_host_is_not_opened_is_told_with_the_reason() -> None:
+    rules = policy(
+        Rule("pull", "http://127.0.0.1:8740/**", ("read",), ("fetch",)),
+        Rule("old", "https://[::1]:8741/**", ("connect",), None, date(2026, 5, 3)),
+        Rule("opened", "http://127.0.0.1:8742/**", ("read",)),
+        Rule("same", "http://localhost:8742/**", ("read",), ("fetch",)),
+        Rule("away", "http://10.0.0.1:80/**", ("read",), ("fetch",)),
+        Rule("net", "http://127.0.0.0/8:80/**", ("read",), ("fetch",)),
+        Rule("wide", "https://*.example:443/**", ("connect",)),
+    )
+    unopened = unopened_for(rules, "s", TODAY)
+    assert unopened.of_host == (
+        Place("http://127.0.0.1:8740", "pull", "is only for fetch"),
+        Place("https://[::1]:8741", "old", "expired on 2026-05-03"),
+    )
+    assert unopened.wide == ("wide",)
+    assert unopened.describe(attempts=0, unanswered=0) is None
+    told = unopened.describe(attempts=1, unanswered=2)
+    assert told is not None
+    assert "(codex policy explain http://127.0.0.1:8740/ --stage s); it gets to what rule 'wide' covers" in told
+
+
+def test_where_rules_of_both_schemes_name_an_endpoint_it_has_a_door_of_http() -> None:
+    rules = policy(
+        Rule("a", "https://a.example:8443/**", ("connect",)), Rule("b", "http://a.example:8443/x", ("read",))
+    )
+    opened = openings_for(rules, "s", TODAY)
+    assert opened is not None
+    assert opened.doors[1:] == (Door("http", ("a.example",), 8443, "127.77.0.2"),)
+    assert has_door(rules, "s", TODAY, parse_url("http://a.example:8443/"))
+    assert not has_door(rules, "s", TODAY, parse_url("http://a.example:8444/"))

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
 
     from codex_core.offline.seal import Seal
 
-_NO_ROUTE = {"snmp": "OutNoRoutes", "snmp6": "Ip6OutNoRoutes"}
-_NOT_TAKEN = "AttemptFails"
+_NO_ROUTE, _NO_ROUTE_6, _NOT_TAKEN = "OutNoRoutes", "Ip6OutNoRoutes", "AttemptFails"
 
 
 class Observation:
@@ -77,7 +76,7 @@ def observe(seal: Seal) -> Observation:
     four = [" ".join(line.split()[:2]) for line in read["route"].splitlines()[1:]]
     six = [line.split() for line in read["ipv6_route"].splitlines()]
     routes = [f"{words[-1]} {words[0]}" for words in six if words[-1] != "lo"]
-    attempts = _counter(read["snmp"], _NO_ROUTE["snmp"]) + _counter6(read["snmp6"], _NO_ROUTE["snmp6"])
+    attempts = _counter(read["snmp"], _NO_ROUTE) + _counter6(read["snmp6"], _NO_ROUTE_6)
     return Observation(names, (*four, *routes), attempts, _counter(read["snmp"], _NOT_TAKEN))
 
 

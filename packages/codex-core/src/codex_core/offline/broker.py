@@ -255,8 +255,8 @@ class Broker:
 
         Refused if there is none, Unreachable, which the keeper is told, if nobody answers there.
         """
-        if verb == "connect":
-            self._refuse_hiding(urls[0])
+        for url in urls if verb == "connect" else ():
+            self._refuse_hiding(url)
         decisions = [self._decide(verb, str(url)) for url in urls]
         url, decision = next(
             (one for one in zip(urls, decisions, strict=True) if one[1].allowed), (urls[0], decisions[0])
@@ -275,9 +275,10 @@ class Broker:
             raise
 
     def _refuse_hiding(self, url: RequestUrl) -> None:
-        """Refuse a tunnel to what is granted as http."""
-        plain = replace(url, scheme="http")
-        if any(layer.allows.covering(plain) for layer in self._policy.layers):
+        """Refuse a tunnel to what this stage is granted as http."""
+        plain, today = replace(url, scheme="http"), datetime.now(UTC).date()
+        rules = (rule for layer in self._policy.layers for rule in layer.allows.covering(plain))
+        if any(rule.holds(self._stage, today) for rule in rules):
             reason = f"{url.host}:{url.port} is granted as http, where a tunnel would hide verb and path"
             self._refuse("connect", str(url), reason, f"ask for {plain.origin}/, without a tunnel")
 
@@ -351,9 +352,12 @@ class Way:
 
     def answer(self, connection: socket.socket) -> None:
         """Send the head of the answer to ``connection``, so that it says where the connection ends."""
-        self.upstream.settimeout(_IDLE)
         data, answered = b"", False
-        while not answered and len(data) <= LONGEST and (more := self.upstream.recv(65536)):
+        while not answered and len(data) <= LONGEST:
+            tunnel.wait(self.upstream, connection, idle=_IDLE)
+            more = self.upstream.recv(65536)
+            if not more:
+                break
             self.received += len(more)
             data += more
             while not answered and (found := split_answer(data)):
@@ -451,8 +455,8 @@ def _read_head(connection: socket.socket) -> tuple[Head, bytes]:
             raise ConnectionResetError
         data += more
         if data[:1] == _TLS:
-            remedy = "ask for http://, or for a rule of https:// with the verb connect"
-            raise Malformed("it is TLS, and this is served for a rule of http://", remedy=remedy)
+            remedy = "ask for http:// here; https:// takes a rule with the verb connect"
+            raise Malformed("it is TLS, and what is spoken here is plain HTTP", remedy=remedy)
     head, end, rest = bytes(data).partition(END)
     connection.settimeout(_IDLE)
     return parse_head(head + end), rest

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 _INTERNET = frozenset({socket.AF_INET, socket.AF_INET6})
 _THIS_MACHINE = frozenset({socket.AF_UNIX, socket.AF_NETLINK, socket.AF_ALG})
+_PACKETS: dict[int, str] = {socket.SOCK_DGRAM: "UDP", socket.SOCK_RAW: "raw"}
+"""What is sent over the internet without a connection."""
 _SERVICES = {"http": 80, "https": 443}
 _MOST_KNOWN = 4096
 _PROBE = "codex_core.offline.guard"
@@ -162,7 +164,7 @@ class Guard:
 
     def _not_over_tcp(self, kind: int, host: str, port: int) -> Decision:
         """What of the internet no rule can allow: what comes without a connection."""
-        name = {socket.SOCK_DGRAM: "UDP", socket.SOCK_RAW: "raw"}.get(kind, "other")  # type: ignore[call-overload]
+        name = _PACKETS.get(kind, "other")
         return self._wordless(f"a socket of {name} packets", f"{name.lower()}://{bracketed(host)}:{port}")
 
     def _wordless(self, what: str, url: str) -> Decision:

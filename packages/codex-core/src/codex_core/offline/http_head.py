@@ -1,8 +1,8 @@
 """The head of an HTTP/1.1 request, read strictly (RFC 9112): what two readers could understand differently is refused.
-The head of an answer is only told where its connection ends.
 
 Among that are bare line feeds, folded lines, space before a colon, a second Host or Content-Length, a Content-Length
-beside a Transfer-Encoding, and any Transfer-Encoding but ``chunked``: the forms of request smuggling.
+beside a Transfer-Encoding, and any Transfer-Encoding but ``chunked``: the forms of request smuggling. The head of an
+answer is sent on as it is, but for where it says that the connection ends.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ _COPIED = 256 * 1024
 _CHUNK = 64 * 1024
 _PIPE = 1024 * 1024
 _F_SETPIPE_SZ = 1031
+_GONE = select.POLLERR | select.POLLHUP
+"""What poll(2) says of a connection that was reset."""
 
 
 class Flow:
@@ -121,7 +123,7 @@ def run(flows: list[Flow], *, idle: float) -> None:
             ready = poll.poll(idle * 1000)
             if not ready:
                 raise TimeoutError
-            if any(descriptor in silent and event & select.POLLERR for descriptor, event in ready):
+            if any(descriptor in silent and event & _GONE for descriptor, event in ready):
                 raise ConnectionResetError
             for flow in going:
                 flow.go_on()
@@ -131,6 +133,21 @@ def run(flows: list[Flow], *, idle: float) -> None:
     finally:
         for flow in flows:
             flow.close()
+
+
+def wait(source: socket.socket, target: socket.socket, *, idle: float) -> None:
+    """Wait until ``source`` can be read; ConnectionResetError if ``target`` was reset.
+
+    TimeoutError after ``idle`` seconds.
+    """
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    poll.register(target, 0)
+    ready = dict(poll.poll(idle * 1000))
+    if not ready:
+        raise TimeoutError
+    if ready.get(target.fileno(), 0) & _GONE:
+        raise ConnectionResetError
 
 
 def _end_with_reset(flows: list[Flow]) -> None:

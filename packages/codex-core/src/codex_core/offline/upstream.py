@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _LOOK_UP, _PATIENCE = 10.0, 15.0
 """Seconds: for a look-up, and for a connection."""
+LOCALHOST = "localhost"
+"""The one name that says by itself where it leads (RFC 6761, 6.3): a rule for it names this machine."""
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 """Addresses of IPv4 in a network of IPv6 alone (RFC 6052)."""
 
@@ -60,10 +62,6 @@ def _connect(address: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-LOCALHOST = "localhost"
-"""The one name that says by itself where it leads (RFC 6761, 6.3): a rule for it names this machine."""
 
 
 def is_loopback(address: str) -> bool:
