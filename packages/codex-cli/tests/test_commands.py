@@ -33,6 +33,17 @@ reason = "the mirror"
 command = "echo hello > hello.txt"
 outputs = ["hello.txt"]
 """
+MORE = """
+[[policy.allow]]
+id = "tunnel"
+url = "https://tunnel.example:443/**"
+verbs = ["connect"]
+
+[[policy.allow]]
+id = "net"
+url = "http://127.0.0.0/8:8740/**"
+verbs = ["read"]
+"""
 AT = datetime(2026, 5, 4, 12, 30, tzinfo=UTC)
 
 
@@ -132,15 +143,33 @@ def test_policy_explain_ends_with_77_and_a_rule_to_paste(codex: Codex, project: 
                 " --verb connect --stage hello"
             ),
         ),
+        (
+            ("https://tunnel.example/a", "--stage", "hello"),
+            77,
+            (
+                "a program gets there all the same: rule 'tunnel' grants it a tunnel to https://tunnel.example:443,"
+                " which hides verb and path"
+            ),
+        ),
+        (
+            ("http://127.0.0.1:8740/a", "--stage", "hello"),
+            0,
+            (
+                "no program gets there: loopback is not asked of the proxy, and a door takes a rule that names"
+                " 127.0.0.1 itself"
+            ),
+        ),
         ((URL, "--verb", "connect", "--stage", "helo"), 77, "there is no stage 'helo' here; did you mean 'hello'?"),
     ],
 )
 def test_policy_explain_says_where_a_program_gets_another_answer(
     codex: Codex, project: Path, words: tuple[str, ...], code: int, note: str
 ) -> None:
-    done, out, err = codex("policy", "explain", *words, cwd=project)
+    (project / "more.toml").write_text(MORE)
+    command = ("policy", "explain", *words, "--policy", "more.toml")
+    done, out, err = codex(*command, cwd=project)
     assert (done, out.splitlines()[-1], err) == (code, note, "")
-    assert json.loads(codex("policy", "explain", *words, "--json", cwd=project)[1])["notes"] == [note]
+    assert json.loads(codex(*command, "--json", cwd=project)[1])["notes"] == [note]
 
 
 def test_policy_explain_works_without_a_project_and_allows_nothing(codex: Codex) -> None:

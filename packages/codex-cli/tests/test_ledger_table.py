@@ -50,3 +50,22 @@ def test_selection_is_by_verdict_and_then_from_the_end() -> None:
     assert select(entries) == entries
     assert select(entries, last=2) == entries[1:]
     assert select(entries, last=1, verdict="refuse") == [entries[1]]
+
+
+def test_what_was_not_opened_is_found_by_its_host_and_is_no_verdict() -> None:
+    place = {"origin": "http://127.0.0.1:8740", "rule": "pull", "why": "is only for fetch"}
+    entries = [
+        entry(1, "unanswered", stage="s", times=2, of=[place]),
+        entry(2, "unanswered", stage="s", times=1, of=[]),
+        entry(3, "broker_ended", stage="s"),
+    ]
+    assert [line[28:] for line in describe_entries(entries).splitlines()[1:]] == [
+        (
+            "-        -     s      -     -  2 connections to its own loopback that nobody took;"
+            " http://127.0.0.1:8740 of the host: rule 'pull' is only for fetch"
+        ),
+        "-        -     s      -     -  1 connection to its own loopback that nobody took",
+        "-        -     s      -     -  the broker ended, and from then on everything was refused",
+    ]
+    assert select(entries, host="127.0.0.1") == entries[:1]
+    assert select(entries, verdict="refuse") == []

@@ -75,9 +75,9 @@ def outcome(call: Callable[[], Reply], environ: Mapping[str, str]) -> Reply:
         return interrupted() if isinstance(error.__cause__, KeyboardInterrupt) else _from_fault(error, environ)
 
 
-def interrupted() -> Reply:
-    """The answer of a command that was interrupted before it had one."""
-    return _failure(130, Problem("interrupted", "interrupted"))
+def interrupted(**body: object) -> Reply:
+    """The answer of a command that was interrupted before it had one; ``body`` is what its answers always have."""
+    return Reply(body, exit=130, errors=(Problem("interrupted", "interrupted"),))
 
 
 @contextmanager
@@ -111,10 +111,10 @@ def _json_text(name: str, reply: Reply) -> str:
     return json.dumps({"schema": schema, "exit": reply.exit, "errors": errors, **reply.body}, allow_nan=False)
 
 
-_WRITABLE = "name a place that you have the rights to"
+_PERMITTED, _WRITABLE = "name a place that you have the rights to", "name a place that you can write to"
 _NEXT_STEPS = {
-    errno.EACCES: _WRITABLE,
-    errno.EPERM: _WRITABLE,
+    errno.EACCES: _PERMITTED,
+    errno.EPERM: _PERMITTED,
     errno.EROFS: _WRITABLE,
     errno.ENOSPC: "free some space on that disk, and do it again",
     errno.EDQUOT: "free some of your space on that disk, and do it again",

@@ -16,6 +16,7 @@ from codex_cli.usage import ALL, spell_force, usage_error
 from codex_core.command import Reply
 from codex_core.errors import LedgerDamaged, PluginError, Problem, UsageError
 from codex_core.offline import levels
+from codex_core.policy import CLI
 from codex_core.project import nearest_project, policy_around
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def explain(
     verb: Annotated[
         str, typer.Option(metavar="VERB", help="What would be done: read, list, write, delete or connect.")
     ] = "read",
-    stage: Annotated[str, typer.Option(metavar="STAGE", help="On whose behalf.")] = "cli",
+    stage: Annotated[str, typer.Option(metavar="STAGE", help="On whose behalf.")] = CLI,
     policy: PolicyFile = "",
     json: Json = False,
 ) -> Reply:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from codex_core.errors import ConfigError
-from codex_core.policy import Verb
+from codex_core.policy import CLI, Verb
 from codex_core.wording import shown
 
 
@@ -20,7 +20,7 @@ class Expectation(BaseModel):
     verdict: Literal["allow", "refuse"] = Field(examples=["allow"])
     url: str = Field(examples=["https://models.example:443/llm"])
     verb: Verb = "read"
-    stage: str = "cli"
+    stage: str = CLI
     rule: str | None = None
     on: date | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import sys
@@ -206,10 +205,12 @@ def check_pipeline(file: Path) -> Check:
 
 def check_ledger(start: Path, environ: Mapping[str, str]) -> Check:
     """Whether the chain of the ledger holds that is written to here."""
-    from codex_cli.sealed_project import place_of_ledger
+    from codex_cli.sealed_project import STATE, place_of_ledger
     from codex_core import ledger
+    from codex_core.project import find_pipeline_file
 
-    path = place_of_ledger(str(start), environ)
+    file = find_pipeline_file(start)
+    path = place_of_ledger(None if file is None else str(file.absolute().parent / STATE), environ)
     if not os.path.exists(path):  # noqa: PTH110 -- a str, as a sealed command has it
         return Check("ledger", "ok", f"{path} is not there yet")
     try:
@@ -224,6 +225,8 @@ def check_ledger(start: Path, environ: Mapping[str, str]) -> Check:
 
 def check_state(folder: Path) -> Iterator[Check]:
     """Whether ``folder`` can be written to, locked in, and have its outputs replaced in one step."""
+    from codex_cli.pipeline.state import hint_of
+
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as name:
             _check_room(Path(name))
@@ -231,9 +234,7 @@ def check_state(folder: Path) -> Iterator[Check]:
             yield _check_lock(Path(name))
             yield _check_exchange(Path(name))
     except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        hint = "free some space on that disk" if full else "run in a folder that you can write to"
-        yield Check("state folder", "fail", f"{folder}: {error.strerror}", hint)
+        yield Check("state folder", "fail", f"{folder}: {error.strerror}", hint_of(error))
 
 
 def _write_fault(folder: Path) -> str:

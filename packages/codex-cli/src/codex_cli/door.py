@@ -38,8 +38,8 @@ def main(words: Sequence[str] | None = None) -> int:
             _die_of_interrupt()
         from codex_cli.answers import interrupted, show, wants_json
 
-        given = sys.argv[1:] if words is None else words
-        code = show(given[0] if given else "", interrupted(), os.environ, as_json=wants_json(given))
+        as_json = command == [RUN] and wants_json(sys.argv[1:])  # of others the name is not known yet
+        code = show(RUN, interrupted(stages=[]), os.environ, as_json=as_json)
     except OSError as error:
         what = "" if error.filename is None else f"{error.filename}: "
         print(f"codex: {what}{error.strerror or error}", file=sys.stderr)

@@ -102,9 +102,9 @@ def _run(options: Options, environ: Mapping[str, str]) -> int:
     folder = _folder()
     project = SealedProject(folder, options.policy, environ)
     append = to_ledger(project.ledger, known=os.stat(project.ledger))
-    recorder = Recorder(STAGE, project.policy, append, project.unopened(STAGE))
+    openings, unopened = project.ways_out(STAGE)
+    recorder = Recorder(STAGE, project.policy, append, unopened)
     endings: list[tuple[int, Observation]] = []
-    openings = project.openings(STAGE)
     sockets = openings is not None or ADDRESS in environ
     keeper = Keeper(required=options.require_guard, meanwhile=lambda: pinned.pin(_LATER, sockets=sockets))
     keeper.take_signals()

@@ -32,7 +32,7 @@ class SealedProject:
     def __init__(self, folder: str, policy_file: str, environ: Mapping[str, str]) -> None:
         root = _root(folder)
         state = None if root is None else os.path.join(root, STATE)
-        self.ledger = _place_of_ledger(state, environ)
+        self.ledger = place_of_ledger(state, environ)
         project = "" if root is None else os.path.join(root, PIPELINE_FILE)
         self._files = policy_files(environ, project=project, given=policy_file)
         self._policy: Policy | None = None
@@ -64,25 +64,19 @@ class SealedProject:
             denies = [{**layer.to_json(), "allow": [], "origin": layer.origin} for layer in layers]
             checks.remember(self._files, environ, json.dumps(denies))
 
-    def openings(self, stage: str) -> Openings | None:
-        """What a program that runs as ``stage`` has of a broker; None if no rule allows it anything."""
+    def ways_out(self, stage: str) -> tuple[Openings | None, Unopened | None]:
+        """What a program that runs as ``stage`` has of a broker, and what the rules name that it has no door to.
+
+        None of each where no rule allows anything.
+        """
         if not self._allows:
-            return None
+            return None, None
         from datetime import UTC, datetime
 
-        from codex_core.offline.doors import openings_for
+        from codex_core.offline.doors import openings_for, unopened_for
 
-        return openings_for(self.policy(), stage, datetime.now(UTC).date())
-
-    def unopened(self, stage: str) -> Unopened | None:
-        """What the rules name and ``openings`` does not lead to; None if there is no allow."""
-        if not self._allows:
-            return None
-        from datetime import UTC, datetime
-
-        from codex_core.offline.doors import unopened_for
-
-        return unopened_for(self.policy(), stage, datetime.now(UTC).date())
+        policy, today = self.policy(), datetime.now(UTC).date()
+        return openings_for(policy, stage, today), unopened_for(policy, stage, today)
 
     def policy(self) -> Policy:
         """The policy of these files, read when it is first asked for."""
@@ -120,14 +114,11 @@ def _check_links(paths: Sequence[str]) -> None:
             raise ConfigError(f"{path} is a symbolic link, which no seal can protect", hint="put the file itself there")
 
 
-def place_of_ledger(folder: str, environ: Mapping[str, str]) -> str:
-    """The path of the ledger of what ``codex sealed`` runs in ``folder``."""
-    root = _root(folder)
-    return _place_of_ledger(None if root is None else os.path.join(root, STATE), environ)
+def place_of_ledger(state: str | None, environ: Mapping[str, str]) -> str:
+    """The path of the ledger where the project's state folder would be ``state``; None where there is no project.
 
-
-def _place_of_ledger(state: str | None, environ: Mapping[str, str]) -> str:
-    """Where it lies by its real path: a link above it could be moved away and back."""
+    It is the real path: a link above it could be moved away and back.
+    """
     if state is not None and os.access(state if os.path.exists(state) else os.path.dirname(state), os.W_OK):
         return os.path.join(state, LEDGER)
     folder, name = os.path.split(user_ledger(environ))
@@ -152,7 +143,7 @@ def _make_ledger(path: str) -> None:
         elsewhere = "set XDG_STATE_HOME to a folder that you can write to"
         raise LedgerUnavailable(
             f"the ledger {path} cannot be made: {error.strerror}",
-            hint=f"see to {folder}" if os.path.basename(folder) == STATE else elsewhere,
+            hint=f"make {folder} a folder that you can write to" if os.path.basename(folder) == STATE else elsewhere,
         ) from error
 
 

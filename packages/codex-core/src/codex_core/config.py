@@ -108,10 +108,15 @@ def _read_layer(source: TomlSource, model: type[_PolicyRules]) -> tuple[Layer, l
     return Layer(source.name, rules["allow"], rules["deny"], bool(table and table.locked)), problems
 
 
+def stage_names(source: TomlSource) -> tuple[str, ...]:
+    """The names of the stages of a pipeline file, whether each is that of a stage without a mistake or not."""
+    stages = source.data.get("stages")
+    return tuple(stages) if isinstance(stages, dict) else ()
+
+
 def _foreign_stages(source: TomlSource) -> list[Problem]:
     """A rule for a stage that is not there would never hold: most likely the stage's name is misspelt."""
-    stages = source.data.get("stages")
-    known = list(stages) if isinstance(stages, dict) else []
+    known = stage_names(source)
     problems = []
     for kind, index, rule in _raw_rules(source.data.get("policy", {})):
         named = rule.get("stages") if isinstance(rule, dict) else None

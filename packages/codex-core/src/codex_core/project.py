@@ -48,7 +48,7 @@ def read_project(file: Path, environ: Mapping[str, str], *, policy_file: str = "
     ``environ`` may name a policy file, ``policy_file`` is one more. The rest of the pipeline file is not looked at:
     whether a pipeline is valid does not matter to a store.
     """
-    from codex_core.config import raise_problems, read_stores, read_targets
+    from codex_core.config import raise_problems, read_stores, read_targets, stage_names
     from codex_core.toml import read_toml
 
     file = file.absolute()
@@ -57,9 +57,7 @@ def read_project(file: Path, environ: Mapping[str, str], *, policy_file: str = "
     stores, store_problems = read_stores(source, file.parent)
     targets, target_problems = read_targets(source)
     raise_problems([*problems, *store_problems, *target_problems])
-    tables = source.data.get("stages")
-    stages = tuple(tables) if isinstance(tables, dict) else ()
-    return Project(file, file.parent, Policy(layers), stores, targets, stages)
+    return Project(file, file.parent, Policy(layers), stores, targets, stage_names(source))
 
 
 def nearest_project(start: Path, environ: Mapping[str, str], *, policy_file: str = "") -> Project:

@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -39,7 +38,7 @@ from codex_core.offline.probe import settle
 from codex_core.offline.recorder import Recorder, to_ledger
 from codex_core.offline.reporter import ADDRESS, LEVEL, Reporter
 from codex_core.offline.seal import Program, execute
-from codex_core.policy import PROGRAM
+from codex_core.policy import CLI, PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,7 +121,6 @@ class StageKeeper:
     ) -> None:
         unopened = unopened_for(self._policy, request["stage"], datetime.now(UTC).date())
         recorder = Recorder(request["stage"], lambda: self._policy, self._append, unopened)
-
         handed = tuple(os.readlink(f"/proc/self/fd/{one}") for one in (log, *files))  # noqa: PTH115 - they are text
 
         def end(status: int | None, seen: Observation | None, error: CodexError | None) -> None:
@@ -332,7 +330,7 @@ def run_sealed(file: Path, *, required: str, policy: Policy, call: Callable[[Sta
             view=View(kept=kept_folders(file.parent), read_only=(str(file),), movable=(str(state.ledger),)),
             handed=(theirs.fileno(), answer),
         )
-        recorder = Recorder("cli", lambda: policy, append)
+        recorder = Recorder(CLI, lambda: policy, append)
         seal = keeper.start(program, recorder, lambda status, _: endings.append(status))
         theirs.close()
         keeper.serve(seal, lambda: bool(endings) and stages.idle)
@@ -357,7 +355,7 @@ def _runner(call: Callable[[Starter], Reply], control: socket.socket, answer: in
 
     def end_interrupted(*_: object) -> NoReturn:
         # No exception: one raised where a plug-in is loaded may be swallowed, and at a terminal a second one comes.
-        os.pwrite(answer, _reply_bytes(_interrupted()), 0)
+        os.pwrite(answer, _reply_bytes(interrupted(stages=[])), 0)
         os._exit(0)
 
     def run() -> int:
@@ -365,7 +363,7 @@ def _runner(call: Callable[[Starter], Reply], control: socket.socket, answer: in
             signal.signal(signal.SIGINT, end_interrupted)
         starter = Starter(control, level=os.environ[LEVEL], pid=keeper)
         reporter = Reporter(os.environ[ADDRESS])
-        guard.install(policy, stage="cli", actor="runner", record=reporter.record, now=lambda: datetime.now(UTC))
+        guard.install(policy, stage=CLI, actor="runner", record=reporter.record, now=lambda: datetime.now(UTC))
         reply = outcome(lambda: call(starter), os.environ)
         reporter.flush()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -422,14 +420,10 @@ def _read_reply(data: bytes) -> Reply:
     return Reply(said["body"], said["text"], said["exit"], tuple(Problem(**problem) for problem in said["errors"]))
 
 
-def _interrupted() -> Reply:
-    return replace(interrupted(), body={"stages": []})
-
-
 def _killed(status: int) -> Reply:
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGINT:  # it came before the runner had begun
-        return _interrupted()
+        return interrupted(stages=[])
     how = f"was ended by {signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
     problem = Problem("run.killed", f"the runner {how}, and every stage with it", "run again: nothing needs unlocking")
     return Reply({"stages": []}, exit=128 - code if code < 0 else 1, errors=(problem,))

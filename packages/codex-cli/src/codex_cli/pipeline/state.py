@@ -77,11 +77,16 @@ class StateFolder:
             if not ignore.exists():
                 write_atomically(ignore, b"*\n")
         except OSError as error:
-            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
             raise StorageError(
-                f"the state folder {self.path} cannot be made: {error.strerror}",
-                hint="free some space on that disk" if full else "run in a folder that you can write to",
+                f"the state folder {self.path} cannot be made: {error.strerror}", hint=hint_of(error)
             ) from error
+
+
+def hint_of(error: OSError) -> str:
+    """What to do where a state folder cannot be written to."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "free some space on that disk"
+    return "run in a folder that you can write to"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
